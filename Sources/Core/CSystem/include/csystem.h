@@ -1,0 +1,26 @@
+// System calls that Swift cannot import: variadic ones, and ones the Glibc module leaves out.
+#pragma once
+
+/// openat(2) with a mode. Returns a descriptor, or -1 with errno.
+int holdfast_openat(int directory, const char *path, int flags, unsigned int mode);
+
+/// openat2(2) that stays beneath `directory` and follows no symbolic link.
+int holdfast_open_beneath(int directory, const char *path, int flags, unsigned int mode);
+
+/// renameat2(2) with RENAME_NOREPLACE: fails with EEXIST instead of replacing.
+int holdfast_rename_noreplace(int from_directory, const char *from, int to_directory, const char *to);
+
+/// fcntl(2) with an integer argument.
+int holdfast_fcntl(int descriptor, int command, int argument);
+
+/// syncfs(2) of the filesystem that holds `descriptor`.
+int holdfast_syncfs(int descriptor);
+
+/// Starts `path` with `arguments` (NULL-terminated) and this process's environment plus TZ=UTC, in
+/// a process group of its own. `descriptor` (which must not be 0 to 2) becomes the child's
+/// descriptor 3; 0 to 2 are /dev/null, all above 3 are closed, signals are set to their defaults.
+/// Returns the pid, or -1 with errno.
+int holdfast_spawn_worker(const char *path, char *const arguments[], int descriptor);
+
+/// Names the calling thread; at most 15 bytes are used.
+void holdfast_name_thread(const char *name);
