@@ -9,7 +9,8 @@ package struct Timestamp: Hashable, Sendable, Comparable {
 
     /// The moment `seconds` + `nanoseconds`; nanoseconds past a second are carried over.
     package init(seconds: Int64, nanoseconds: UInt32 = 0) {
-        self.seconds = seconds + Int64(nanoseconds / 1_000_000_000)
+        let (sum, overflow) = seconds.addingReportingOverflow(Int64(nanoseconds / 1_000_000_000))
+        self.seconds = overflow ? .max : sum
         self.nanoseconds = nanoseconds % 1_000_000_000
     }
 
@@ -24,9 +25,10 @@ package struct Timestamp: Hashable, Sendable, Comparable {
     /// up to 26. Phones give local time without a zone, so travel and summer time shift it.
     package func isSameModification(as other: Timestamp) -> Bool {
         if self == other { return true }
-        let difference = abs(seconds - other.seconds)
-        return nanoseconds == other.nanoseconds && difference % 3600 == 0
-            && difference <= 26 * 3600
+        // A foreign snapshot may hold any date, so the difference may overflow.
+        let (difference, overflow) = seconds.subtractingReportingOverflow(other.seconds)
+        return !overflow && nanoseconds == other.nanoseconds && difference % 3600 == 0
+            && difference.magnitude <= 26 * 3600
     }
 }
 

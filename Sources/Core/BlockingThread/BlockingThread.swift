@@ -1,6 +1,5 @@
 import CSystem
 import Glibc
-import Synchronization
 
 /// One thread that runs calls which block, one after the other.
 ///
