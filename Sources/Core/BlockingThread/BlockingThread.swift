@@ -26,6 +26,9 @@ package final class BlockingThread: Sendable {
 
     deinit { queue.finish() }
 
+    /// Queues `body` on the thread and returns at once; the caller bounds how much it queues.
+    package func start(_ body: @escaping @Sendable () -> Void) { queue.add(body) }
+
     /// Runs `body` on the thread and waits for it without blocking the caller's thread.
     package func run<Value: Sendable, Failure: Error>(
         _ body: @escaping @Sendable () throws(Failure) -> Value
