@@ -1,0 +1,158 @@
+package import BackupCore
+
+/// The JSON of an index file: which blobs lie where in which packs.
+///
+/// Source: restic's design document, "Indexing". restic puts all blobs of a pack in one index
+/// file; rustic adds members (`packs_to_delete`, `time`, `size`) that are skipped.
+package enum IndexCodec {
+    /// The JSON of an index of `packs`; to be put in an ``UnpackedFile``.
+    package static func encode(_ packs: [IndexedPack]) -> [UInt8] {
+        var json: [UInt8] = []
+        json.reserveCapacity(16 + packs.reduce(0) { $0 + 100 + 176 * $1.blobs.count })
+        json.append(contentsOf: "{\"packs\":[".utf8)
+        for (position, pack) in packs.enumerated() {
+            if position > 0 { json.append(UInt8(ascii: ",")) }
+            append(pack, to: &json)
+        }
+        json.append(contentsOf: "]}".utf8)
+        return json
+    }
+
+    private static func append(_ pack: IndexedPack, to json: inout [UInt8]) {
+        json.append(contentsOf: "{\"id\":\"".utf8)
+        json.append(contentsOf: pack.id.hexDigits)
+        json.append(contentsOf: "\",\"blobs\":[".utf8)
+        for (position, blob) in pack.blobs.enumerated() {
+            json.append(contentsOf: position == 0 ? "{\"id\":\"".utf8 : ",{\"id\":\"".utf8)
+            json.append(contentsOf: blob.key.id.hexDigits)
+            json.append(contentsOf: "\",\"type\":\"\(blob.key.kind.name)\"".utf8)
+            json.append(contentsOf: ",\"offset\":\(blob.offset),\"length\":\(blob.length)".utf8)
+            if let plain = blob.uncompressedLength {
+                json.append(contentsOf: ",\"uncompressed_length\":\(plain)".utf8)
+            }
+            json.append(UInt8(ascii: "}"))
+        }
+        json.append(contentsOf: "]}".utf8)
+    }
+
+    /// Reads an index, giving each pack with all its blobs to `visitor`, in the order of the file.
+    ///
+    /// What `visitor` got before an error was well formed, but the file is to be refused as a
+    /// whole. Nothing is kept beyond one pack.
+    package static func decode(
+        _ json: [UInt8], visitor: (ContentID, [PackedBlob]) throws(FormatError) -> Void
+    ) throws(FormatError) {
+        var scanner = JSONScanner(json)
+        try scanner.readObject { scanner, key throws(FormatError) in
+            guard scanner.matches(key, "packs") else { return try scanner.skipValue() }
+            try scanner.readArray { scanner throws(FormatError) in
+                let pack = try readPack(&scanner)
+                try visitor(pack.id, pack.blobs)
+            }
+        }
+        try scanner.finish()
+    }
+
+    /// All packs of an index; for tests and small indexes.
+    package static func decode(_ json: [UInt8]) throws(FormatError) -> [IndexedPack] {
+        var packs: [IndexedPack] = []
+        try decode(json) { id, blobs throws(FormatError) in
+            packs.append(IndexedPack(id: id, blobs: blobs))
+        }
+        return packs
+    }
+
+    private static func readPack(_ scanner: inout JSONScanner) throws(FormatError) -> IndexedPack {
+        var id: ContentID?
+        var blobs: [PackedBlob] = []
+        try scanner.readObject { scanner, key throws(FormatError) in
+            if scanner.matches(key, "id") {
+                id = try scanner.readID()
+            } else if scanner.matches(key, "blobs") {
+                try scanner.readArray { scanner throws(FormatError) in
+                    blobs.append(try readBlob(&scanner))
+                }
+            } else {
+                try scanner.skipValue()
+            }
+        }
+        guard let id else { throw .malformed("an index has a pack without an id") }
+        return IndexedPack(id: id, blobs: blobs)
+    }
+
+    private static func readBlob(_ scanner: inout JSONScanner) throws(FormatError) -> PackedBlob {
+        var id: ContentID?
+        var kind: BlobKind?
+        var offset: UInt32?
+        var length: UInt32?
+        var uncompressed: UInt32?
+        try scanner.readObject { scanner, key throws(FormatError) in
+            if scanner.matches(key, "id") {
+                id = try scanner.readID()
+            } else if scanner.matches(key, "type") {
+                kind = try scanner.readPlainString { blobKind(named: $0) }
+            } else if scanner.matches(key, "offset") {
+                offset = UInt32(exactly: try scanner.readUnsigned())
+            } else if scanner.matches(key, "length") {
+                length = UInt32(exactly: try scanner.readUnsigned())
+            } else if scanner.matches(key, "uncompressed_length") {
+                uncompressed = try readUncompressedLength(&scanner)
+            } else {
+                try scanner.skipValue()
+            }
+        }
+        guard let id, let kind, let offset, let length, length >= UInt32(Sealer.overhead) else {
+            throw .malformed("an index has a blob without a usable id, type, offset or length")
+        }
+        return PackedBlob(
+            key: BlobKey(kind, id), offset: offset, length: length,
+            uncompressedLength: uncompressed)
+    }
+
+    /// restic leaves the member out for a blob that is not compressed; null and 0 mean the same.
+    private static func readUncompressedLength(
+        _ scanner: inout JSONScanner
+    ) throws(FormatError) -> UInt32? {
+        if try scanner.skipNull() { return nil }
+        guard let value = UInt32(exactly: try scanner.readUnsigned()) else {
+            throw .malformed("an index has a blob of more than 4 GiB")
+        }
+        return value == 0 ? nil : value
+    }
+
+    private static func blobKind(named word: ArraySlice<UInt8>) -> BlobKind? {
+        if word.elementsEqual("data".utf8) { return .data }
+        if word.elementsEqual("tree".utf8) { return .tree }
+        return nil
+    }
+}
+
+extension JSONScanner {
+    /// Reads an id: a string of 64 hexadecimal digits.
+    mutating func readID() throws(FormatError) -> ContentID {
+        guard let id = try readPlainString({ idFromHex($0) }) else {
+            throw .malformed("JSON has an id that is not 64 hexadecimal digits")
+        }
+        return id
+    }
+}
+
+/// The id of 64 lower-case hexadecimal digits; without the detour over `String`, which costs an
+/// index of a million blobs more than everything else.
+private func idFromHex(_ digits: ArraySlice<UInt8>) -> ContentID? {
+    guard digits.count == 2 * ContentID.byteCount else { return nil }
+    func word(_ offset: Int) -> UInt64? {
+        var value: UInt64 = 0
+        let start = digits.startIndex + offset
+        for position in start..<start + 16 {
+            let byte = digits[position]
+            guard !(UInt8(ascii: "A")...UInt8(ascii: "F")).contains(byte),
+                let digit = hexDigitValue(byte)
+            else { return nil }
+            value = value << 4 | UInt64(digit)
+        }
+        return value
+    }
+    guard let a = word(0), let b = word(16), let c = word(32), let d = word(48) else { return nil }
+    return ContentID(words: (a, b, c, d))
+}
