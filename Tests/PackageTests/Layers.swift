@@ -42,10 +42,13 @@ struct Layer {
             name: "Drives", folder: "Sources/Repository/Drives",
             mayImport: ["BackupCore", "BlockingThread", "CSystem", "ResticFormat"]),
         Layer(
-            name: "Appliance", folder: "Sources/Appliance",
+            name: "ControlAPI", folder: "Sources/Appliance/ControlAPI", mayImport: ["BackupCore"]),
+        Layer(
+            name: "Appliance", folder: "Sources/Appliance/Appliance",
             mayImport: [
                 "BackupCore", "BlockingThread", "CSystem", "USBPresence", "AndroidMTP",
                 "DeviceWorker", "BackupEngine", "ResticFormat", "ResticRepository", "Drives",
+                "ControlAPI",
             ],
             bought: ["GRDB", "Logging", "Yams", "Foundation"]),
         Layer(
@@ -53,10 +56,12 @@ struct Layer {
             mayImport: ["BackupCore", "BlockingThread", "CSystem"]),
         Layer(
             name: "holdfast", folder: "Sources/Programs/holdfast",
-            mayImport: ["Appliance", "BackupCore"], bought: ["ArgumentParser"], isLibrary: false),
+            mayImport: ["Appliance", "ControlAPI", "BackupCore"], bought: ["ArgumentParser"],
+            isLibrary: false),
         Layer(
             name: "holdfast-agent", folder: "Sources/Programs/holdfast-agent",
-            mayImport: ["Appliance", "BackupCore"], bought: ["ArgumentParser"], isLibrary: false),
+            mayImport: ["Appliance", "ControlAPI", "BackupCore"], bought: ["ArgumentParser"],
+            isLibrary: false),
         Layer(
             name: "holdfast-simulator", folder: "Sources/Programs/holdfast-simulator",
             mayImport: ["SimulatedPhones", "BackupCore"], bought: ["ArgumentParser"],
