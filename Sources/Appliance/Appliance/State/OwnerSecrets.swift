@@ -1,0 +1,67 @@
+package import BackupCore
+import ResticFormat
+
+/// What opens one owner's repository.
+package struct OwnerSecrets: Sendable, CustomStringConvertible {
+    /// restic's password: 64 hexadecimal digits of 256 random bits, or the sheet's words when the
+    /// box was lost and the drives were adopted with them.
+    package let password: String
+    /// The recovery sheet's words; nil when an owner was adopted with the password itself.
+    package let words: SheetWords?
+
+    /// Secrets with every field given.
+    package init(password: String, words: SheetWords?) {
+        self.password = password
+        self.words = words
+    }
+
+    /// Fresh random secrets.
+    package static func random() -> OwnerSecrets? {
+        let digits = secureRandomBytes(32).map { byte in
+            let text = String(byte, radix: 16)
+            return text.count == 1 ? "0" + text : text
+        }
+        return SheetWords(bytes: secureRandomBytes(SheetWords.byteCount)).map {
+            OwnerSecrets(password: digits.joined(), words: $0)
+        }
+    }
+
+    /// Says nothing, so that no log can.
+    package var description: String { "OwnerSecrets(hidden)" }
+}
+
+extension StateStore {
+    /// An owner's secrets.
+    package func secrets(of owner: OwnerID) throws(ApplianceError) -> OwnerSecrets {
+        let folder = folder(of: owner)
+        guard let password = try line(folder + "/password") else {
+            throw ApplianceError(
+                .key, "The password of owner \(owner) is not in the state folder.",
+                whatToDo: "Run holdfast setup with the drives and type the owner's words.")
+        }
+        guard let text = try line(folder + "/words") else {
+            return OwnerSecrets(password: password, words: nil)
+        }
+        // Garbled words do not stop a backup; key sheet says that they are lost.
+        return OwnerSecrets(password: password, words: try? SheetWords(reading: text))
+    }
+
+    /// Makes an owner's secrets durable. The password is written last: an owner exists once it is
+    /// there.
+    package func remember(_ secrets: OwnerSecrets, of owner: OwnerID) throws(ApplianceError) {
+        let folder = folder(of: owner)
+        try StateFiles.makeFolder(folder)
+        if let words = secrets.words {
+            try StateFiles.write(Array((words.canonical + "\n").utf8), to: folder + "/words")
+        }
+        try StateFiles.write(Array((secrets.password + "\n").utf8), to: folder + "/password")
+    }
+
+    private func line(_ path: String) throws(ApplianceError) -> String? {
+        guard let bytes = try StateFiles.read(path),
+            let text = String(validating: bytes, as: UTF8.self)
+        else { return nil }
+        let trimmed = text.split(whereSeparator: \.isNewline).first.map(String.init)
+        return trimmed.flatMap { $0.isEmpty ? nil : $0 }
+    }
+}

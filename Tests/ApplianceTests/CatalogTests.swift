@@ -1,0 +1,69 @@
+import Appliance
+import BackupCore
+import ControlAPI
+import Foundation
+import Testing
+
+@Suite struct CatalogTests {
+    private let id = ContentID(words: (1, 2, 3, 4))
+
+    @Test func factsSurviveReopening() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/catalog.sqlite"
+        let facts = Catalog.SnapshotFacts(isComplete: true, files: 3, bytes: 1 << 40)
+        let drive = try #require(DriveID(rawValue: "a"))
+        let run = Catalog.RunFacts(
+            id: try #require(RunID(rawValue: "r1")), kind: "backup", owner: nil, phone: nil,
+            started: Timestamp(seconds: 100), seconds: 1.5, exitCode: .notEveryDrive)
+        do {
+            let catalog = try #require(Catalog.open(path: path))
+            catalog.remember(facts, of: id)
+            catalog.remember([CopyDocument(drive: drive, state: "behind")], of: id)
+            catalog.remember([CopyDocument(drive: drive, state: "durable")], of: id)
+            catalog.remember(verified: Timestamp(seconds: 7), of: drive)
+            catalog.remember(run)
+        }
+        let catalog = try #require(Catalog.open(path: path))
+        #expect(catalog.facts(of: id) == facts)
+        #expect(catalog.copies(of: id) == [CopyDocument(drive: drive, state: "durable")])
+        #expect(catalog.lastVerified(drive) == Timestamp(seconds: 7))
+        #expect(catalog.runs(limit: 5) == [run])
+    }
+
+    @Test(arguments: ["garbage", "", "SQLite format 3\0 and nothing more"])
+    func aGarbledCatalogIsMadeAnew(text: String) throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/catalog.sqlite"
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        let catalog = try #require(Catalog.open(path: path))
+        #expect(catalog.facts(of: id) == nil)
+        let facts = Catalog.SnapshotFacts(isComplete: false, files: 1, bytes: 2)
+        catalog.remember(facts, of: id)
+        #expect(try #require(Catalog.open(path: path)).facts(of: id) == facts)
+    }
+
+    @Test func aCatalogOverwrittenInTheMiddleIsMadeAnew() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/catalog.sqlite"
+        do {
+            let catalog = try #require(Catalog.open(path: path))
+            for number in 0..<500 {
+                catalog.remember(
+                    .init(isComplete: true, files: number, bytes: 1),
+                    of: ContentID(words: (UInt64(number), 0, 0, 0)))
+            }
+        }
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        for position in 4096..<bytes.count { bytes[position] = UInt8(position % 251) }
+        try bytes.write(to: URL(fileURLWithPath: path))
+        let catalog = try #require(Catalog.open(path: path))
+        catalog.remember(.init(isComplete: true, files: 7, bytes: 1), of: id)
+        #expect(catalog.facts(of: id)?.files == 7)
+    }
+
+    @Test func withoutAPlaceTheCatalogLivesInMemory() throws {
+        let catalog = try #require(Catalog.open(path: "/proc/none/catalog.sqlite"))
+        catalog.remember(.init(isComplete: true, files: 7, bytes: 1), of: id)
+        #expect(catalog.facts(of: id)?.files == 7)
+    }
+}
