@@ -53,7 +53,7 @@ struct Layer {
             bought: ["GRDB", "Logging", "Yams", "Foundation"]),
         Layer(
             name: "SimulatedPhones", folder: "Sources/Simulators/SimulatedPhones",
-            mayImport: ["BackupCore", "BlockingThread", "CSystem"]),
+            mayImport: ["BackupCore", "BlockingThread", "CSystem"], bought: ["Foundation"]),
         Layer(
             name: "holdfast", folder: "Sources/Programs/holdfast",
             mayImport: ["Appliance", "ControlAPI", "BackupCore"], bought: ["ArgumentParser"],
@@ -64,7 +64,7 @@ struct Layer {
             isLibrary: false),
         Layer(
             name: "holdfast-simulator", folder: "Sources/Programs/holdfast-simulator",
-            mayImport: ["SimulatedPhones", "BackupCore"], bought: ["ArgumentParser"],
+            mayImport: ["SimulatedPhones"], bought: ["ArgumentParser", "Foundation"],
             isLibrary: false),
     ]
 
