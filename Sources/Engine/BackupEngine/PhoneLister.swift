@@ -1,0 +1,290 @@
+internal import BackupCore
+
+/// What a phone lists, compared with the parents: the plan of what to read and what to keep.
+///
+/// An unchanged file costs a name and a number in memory, a folder that is only kept a name.
+struct PhonePlan {
+    /// How a file stands to the snapshots before this run.
+    enum Standing {
+        case new
+        case changed
+        case unchanged
+    }
+
+    struct FileToRead {
+        let entry: PhoneEntry
+        let name: EntryName
+        let standing: Standing
+    }
+
+    struct FileToKeep {
+        let name: EntryName
+        /// The parent whose node is kept, by its number.
+        let parent: Int
+        let standing: Standing
+    }
+
+    /// One folder of the phone.
+    final class Folder {
+        let name: EntryName
+        let modified: Timestamp
+        let parents: ParentFolder
+        /// False when the phone could not list it: everything beneath is kept.
+        var isListed = true
+        var reads: [FileToRead] = []
+        var keeps: [FileToKeep] = []
+        var folders: [Folder] = []
+
+        init(name: EntryName, modified: Timestamp, parents: ParentFolder) {
+            self.name = name
+            self.modified = modified
+            self.parents = parents
+        }
+
+        /// All names the phone has here.
+        var names: Set<EntryName> {
+            Set(reads.map(\.name) + keeps.map(\.name) + folders.map(\.name))
+        }
+    }
+
+    /// The storages' folders, in the order they are read.
+    var storages: [Folder] = []
+    var facts: [StorageFacts] = []
+    var filesToRead = 0
+    var bytesToRead: UInt64 = 0
+    /// The part of `bytesToRead` that no parent has: what needs room on the drives.
+    var bytesNeeded: UInt64 = 0
+    var removedFiles = 0
+    var shrink = ShrinkGuard()
+    var skipped = SkippedEntries()
+    var renamed: [SnapshotNotes.Renamed] = []
+    /// Whether a parent's folder was damaged and its files are read again.
+    var parentIsDamaged = false
+}
+
+/// Lists a phone folder by folder and compares each folder with the parents at once.
+final class PhoneLister {
+    private let media: any MediaSource
+    private let repository: any SnapshotRepository
+    private let names: NameMapping
+    private let limits: ListingLimits
+    private let readsAll: Bool
+    /// Entries at which the phone went away more than once: named and left alone.
+    private let givenUp: Set<EntryPath>
+    private let events: RunEventSink
+
+    private(set) var plan = PhonePlan()
+    /// Where the listing is, for telling at which entry a phone went away.
+    private(set) var position = EntryPath.root
+    private var seen: Set<FolderReference> = []
+    private var entryCount = 0
+
+    init(_ parts: CaptureParts, media: any MediaSource, givenUp: Set<EntryPath>) {
+        self.media = media
+        self.givenUp = givenUp
+        repository = parts.repository
+        names = NameMapping(hash: parts.services.hash)
+        limits = parts.request.listingLimits
+        readsAll = parts.request.readsAll
+        events = parts.services.events
+    }
+
+    /// Lists `storages`, each under its folder's name.
+    func list(
+        _ storages: [NamedStorage], parents: ParentFolder
+    ) async throws(Interruption) {
+        let root = try await ParentEntries.load(parents, from: repository)
+        plan.parentIsDamaged = root.isDamaged
+        plan.facts = storages.map(\.facts)
+        for storage in storages {
+            let known = plan.shrink
+            let folder = PhonePlan.Folder(
+                name: storage.folder, modified: .zero, parents: root.folder(storage.folder))
+            let reference = FolderReference(storage: storage.handle, object: nil)
+            plan.storages.append(folder)
+            try await list(reference, into: folder, path: EntryPath([storage.folder]), depth: 0)
+            let had = plan.shrink.knownFiles > known.knownFiles
+            let has =
+                plan.shrink.listedFiles > known.listedFiles
+                || plan.shrink.keptFiles > known.keptFiles
+            if had, !has { plan.shrink.storageIsGone(storage.folder) }
+        }
+        try await countAbsentStorages(root, present: Set(storages.map(\.folder)))
+    }
+
+    private func countAbsentStorages(
+        _ root: ParentEntries, present: Set<EntryName>
+    ) async throws(Interruption) {
+        for name in root.names where !present.contains(name) {
+            guard root.previous(name)?.isDirectory == true else { continue }
+            let known = plan.shrink.knownFiles
+            try await count(root.folder(name), areGone: true)
+            if plan.shrink.knownFiles > known { plan.shrink.storageIsGone(name) }
+        }
+    }
+
+    private func list(
+        _ reference: FolderReference, into folder: PhonePlan.Folder, path: EntryPath, depth: Int
+    ) async throws(Interruption) {
+        try stopWhenCancelled()
+        position = path
+        guard depth <= limits.depth else {
+            throw .phone(
+                DeviceError(.limitExceeded, "Folders lie deeper than \(limits.depth)", path: path))
+        }
+        guard seen.insert(reference).inserted else {
+            return try await leaveAlone(folder, path: path, reason: .cycle)
+        }
+        guard let entries = try await entries(of: reference, path: path) else {
+            return try await leaveAlone(folder, path: path, reason: .folderNotListed)
+        }
+        let parents = try await ParentEntries.load(folder.parents, from: repository)
+        if parents.isDamaged { plan.parentIsDamaged = true }
+        let named = names.assign(entries)
+        try await sort(named, into: folder, path: path, parents: parents)
+        events(.progress(RunProgress(phase: .listing, filesDone: plan.shrink.listedFiles)))
+        for entry in Self.inReadingOrder(named, depth: depth) {
+            let child = PhonePlan.Folder(
+                name: entry.name,
+                modified: Self.date(of: entry.entry, before: parents.previous(entry.name)),
+                parents: parents.folder(entry.name))
+            folder.folders.append(child)
+            try await list(
+                entry.entry.folder, into: child, path: path.appending(entry.name),
+                depth: depth + 1)
+        }
+    }
+
+    /// A folder's entries but for those that are never saved; nil when it cannot be listed.
+    private func entries(
+        of reference: FolderReference, path: EntryPath
+    ) async throws(Interruption) -> [PhoneEntry]? {
+        guard !givenUp.contains(path) else { return nil }
+        let entries: [PhoneEntry]
+        do {
+            entries = try await media.list(reference)
+        } catch {
+            guard error.concernsOneEntry, !Task.isCancelled else { throw Interruption(error) }
+            return nil
+        }
+        entryCount += entries.count
+        guard entries.count <= limits.entriesPerFolder, entryCount <= limits.entries else {
+            throw .phone(
+                DeviceError(
+                    .limitExceeded,
+                    "The phone lists more than \(limits.entriesPerFolder) entries in a folder or "
+                        + "\(limits.entries) in all", path: path))
+        }
+        return entries.filter { !SnapshotNotes.isNeverSaved($0.name) }
+    }
+
+    /// Marks a folder as not listed: its previous content is kept and is not gone.
+    private func leaveAlone(
+        _ folder: PhonePlan.Folder, path: EntryPath, reason: SkippedEntries.Reason
+    ) async throws(Interruption) {
+        folder.isListed = false
+        plan.skipped.add(path, reason)
+        try await count(folder.parents, areGone: false)
+    }
+
+    private static func inReadingOrder(
+        _ named: [NameMapping.Named], depth: Int
+    ) -> [NameMapping.Named] {
+        let folders = named.filter(\.entry.isFolder)
+        guard depth == 0 else { return folders }
+        let first: [EntryName] = ["DCIM", "Pictures", "Movies", "Documents", "Download"]
+        let early = first.compactMap { name in folders.first { $0.name == name } }
+        return early + folders.filter { !first.contains($0.name) }
+    }
+}
+
+extension PhoneLister {
+    /// Compares a folder's files with the parents, and counts what is gone.
+    private func sort(
+        _ named: [NameMapping.Named], into folder: PhonePlan.Folder, path: EntryPath,
+        parents: ParentEntries
+    ) async throws(Interruption) {
+        var sizes: [EntryName: UInt64] = [:]
+        var folders: Set<EntryName> = []
+        for entry in named {
+            if entry.isRenamed {
+                plan.renamed.append(
+                    .init(path: path.appending(entry.name), original: entry.entry.name))
+            }
+            if entry.entry.isFolder {
+                folders.insert(entry.name)
+            } else {
+                // An unknown size counts as no smaller than before.
+                sizes[entry.name] = entry.entry.byteCount ?? .max
+                await place(entry, into: folder, parents: parents)
+            }
+        }
+        plan.shrink.listedFiles += sizes.count
+        for name in parents.names {
+            guard let previous = parents.previous(name) else { continue }
+            if previous.kind == .file {
+                plan.shrink.countKnown()
+                if sizes[name] == nil { plan.removedFiles += 1 }
+            }
+            if let node = parents.complete(name), node.kind == .file {
+                plan.shrink.count(node.byteCount, now: sizes[name])
+            }
+            if !folders.contains(name) {
+                try await count(parents.folder(name), areGone: true)
+            }
+        }
+    }
+
+    private func place(
+        _ named: NameMapping.Named, into folder: PhonePlan.Folder, parents: ParentEntries
+    ) async {
+        var match: Int?
+        var standing = PhonePlan.Standing.new
+        for index in parents.byName.indices {
+            guard let node = parents.byName[index][named.name], node.kind == .file else { continue }
+            let isSame = Self.isUnchanged(named.entry, node)
+            if parents.folder.roles[index] != .interim {
+                if isSame { standing = .unchanged } else if standing == .new { standing = .changed }
+            }
+            if match == nil, isSame, await repository.holds(node.content) { match = index }
+        }
+        let mayKeep = !readsAll || match.map { parents.folder.roles[$0] == .interim } ?? false
+        if let match, mayKeep {
+            folder.keeps.append(.init(name: named.name, parent: match, standing: standing))
+            return
+        }
+        folder.reads.append(.init(entry: named.entry, name: named.name, standing: standing))
+        plan.filesToRead += 1
+        let size = named.entry.byteCount ?? 0
+        plan.bytesToRead.addSaturating(size)
+        if match == nil { plan.bytesNeeded.addSaturating(size) }
+    }
+
+    /// A folder's date: the one it had where the two are the same but for whole hours.
+    private static func date(of entry: PhoneEntry, before node: TreeNode?) -> Timestamp {
+        guard let node, node.isDirectory, node.modified.isSameModification(as: entry.modified)
+        else { return entry.modified }
+        return node.modified
+    }
+
+    private static func isUnchanged(_ entry: PhoneEntry, _ node: TreeNode) -> Bool {
+        entry.byteCount == node.byteCount && entry.modified.isSameModification(as: node.modified)
+    }
+
+    /// Counts all files that the parents have beneath a folder that is not listed.
+    private func count(_ folder: ParentFolder, areGone: Bool) async throws(Interruption) {
+        guard folder.exists else { return }
+        let entries = try await ParentEntries.load(folder, from: repository)
+        for name in entries.names {
+            guard let previous = entries.previous(name) else { continue }
+            if previous.kind == .file {
+                plan.shrink.countKnown()
+                if areGone { plan.removedFiles += 1 } else { plan.shrink.keptFiles += 1 }
+            }
+            if let node = entries.complete(name), node.kind == .file {
+                plan.shrink.count(node.byteCount, now: areGone ? nil : node.byteCount)
+            }
+            try await count(entries.folder(name), areGone: areGone)
+        }
+    }
+}

@@ -1,0 +1,231 @@
+internal import BackupCore
+
+/// The way of a restore, with what it has done so far.
+struct RestoreJourney {
+    /// Why a restore ends before its end.
+    enum End: Error {
+        case repository(RepositoryError)
+        case target(RestoreError)
+        case cancelled
+    }
+
+    /// Something to restore; a nil node is the whole tree.
+    struct Selected {
+        let path: EntryPath
+        let node: TreeNode?
+    }
+
+    private let run: RestoreRun
+    var report: RestoreReport
+    private var progress = RunProgress(phase: .restoring)
+
+    init(_ run: RestoreRun) {
+        self.run = run
+        report = RestoreReport(run: run.request.run, started: run.clock.now())
+    }
+
+    /// The entries asked for; a path within another one asked for comes once. A path that is not
+    /// in the snapshot ends the restore before anything is written.
+    func select() async throws(End) -> [Selected] {
+        var selected: [Selected] = []
+        for path in run.request.paths.sorted() {
+            if path == .root { return [Selected(path: .root, node: nil)] }
+            if let last = selected.last, path.isWithin(last.path) { continue }
+            let node: TreeNode?
+            do {
+                node = try await TreeWalk.node(at: path, in: run.request.tree, of: run.repository)
+            } catch {
+                throw .repository(error)
+            }
+            guard let node else {
+                throw .repository(
+                    RepositoryError(.notFound, "There is no \(path) in this snapshot"))
+            }
+            selected.append(Selected(path: path, node: node))
+        }
+        return run.request.paths.isEmpty ? [Selected(path: .root, node: nil)] : selected
+    }
+
+    /// Counts files and bytes, so that progress can tell how much is left. Trees that cannot be
+    /// read are met again by the restore itself, which names them.
+    mutating func countWhatIsToCome(_ selection: [Selected]) async throws(End) {
+        var files = 0
+        var bytes: UInt64 = 0
+        for entry in selection {
+            if entry.node?.kind == .file {
+                files += 1
+                bytes.addSaturating(entry.node?.byteCount ?? 0)
+            }
+            guard let tree = entry.node.map({ $0.subtree }) ?? run.request.tree else { continue }
+            var walk = TreeWalk(tree, in: run.repository).makeAsyncIterator()
+            do throws(RepositoryError) {
+                while let element = try await walk.next() {
+                    guard !Task.isCancelled else { throw RepositoryError(.cancelled, "") }
+                    guard element.node.kind == .file else { continue }
+                    files += 1
+                    bytes.addSaturating(element.node.byteCount)
+                }
+            } catch {
+                if error.code == .cancelled { throw .cancelled }
+                if error.code == .noDrive { throw .repository(error) }
+                return
+            }
+        }
+        progress.filesTotal = files
+        progress.bytesTotal = bytes
+    }
+
+    /// Restores one selected entry; the folders above it are made first.
+    mutating func restoreSelected(_ entry: Selected) async throws(End) {
+        guard let node = entry.node else {
+            return try await restoreContent(of: run.request.tree, at: .root, depth: 0)
+        }
+        var parent = EntryPath.root
+        for name in entry.path.parent.names {
+            parent = parent.appending(name)
+            guard try await make(parent) else { return }
+        }
+        try await restore(node, at: entry.path, depth: 0)
+    }
+
+    private mutating func restore(
+        _ node: TreeNode, at path: EntryPath, depth: Int
+    ) async throws(End) {
+        guard !Task.isCancelled else { throw .cancelled }
+        guard node.name.isTreeName else {
+            return fail(path, "Its name cannot be made in a folder.")
+        }
+        switch node.kind {
+        case .file: try await restoreFile(node, at: path)
+        case .directory:
+            guard depth < TreeWalk.depthLimit else { return fail(path, "It lies too deep.") }
+            guard try await make(path) else { return }
+            report.directories += 1
+            if let subtree = node.subtree {
+                try await restoreContent(of: subtree, at: path, depth: depth + 1)
+            }
+            do {
+                try await run.target.finishDirectory(
+                    path, modified: node.modified, mode: node.mode)
+            } catch {
+                try note(error, path)
+            }
+        case .symbolicLink: fail(path, "It is a symbolic link, which is not restored.")
+        case .other(let kind):
+            fail(path, "It is a \(HostileText.escaped(kind, limit: 40)), which is not restored.")
+        }
+    }
+
+    private mutating func restoreContent(
+        of tree: ContentID, at path: EntryPath, depth: Int
+    ) async throws(End) {
+        let nodes: [TreeNode]
+        do {
+            nodes = try await run.repository.tree(tree)
+        } catch {
+            if error.code == .cancelled { throw .cancelled }
+            if error.code == .noDrive { throw .repository(error) }
+            return fail(path, "The folder's content cannot be read: \(error.whatHappened)")
+        }
+        for node in nodes {
+            try await restore(node, at: path.appending(node.name), depth: depth)
+        }
+    }
+
+    private mutating func make(_ path: EntryPath) async throws(End) -> Bool {
+        do {
+            try await run.target.makeDirectory(path)
+            return true
+        } catch {
+            try note(error, path)
+            return false
+        }
+    }
+
+    private mutating func restoreFile(_ node: TreeNode, at path: EntryPath) async throws(End) {
+        do throws(RestoreError) {
+            if node.content.count > 1 {
+                try await writeReadingAhead(node, at: path)
+            } else {
+                try await write(
+                    node, at: path, from: BlobSource.inOrder(node.content, from: run.repository))
+            }
+            report.files += 1
+            report.bytes += node.byteCount
+        } catch {
+            guard !Task.isCancelled else { throw .cancelled }
+            try note(error, path)
+        }
+        progress.filesDone += 1
+        progress.bytesDone.addSaturating(node.byteCount)
+        run.events(.progress(progress))
+    }
+
+    /// Writes a file while the next blob is read, so that drive and target work at once.
+    private func writeReadingAhead(
+        _ node: TreeNode, at path: EntryPath
+    ) async throws(RestoreError) {
+        let queue = BlobQueue()
+        async let filled: Void = queue.fill(node.content, from: run.repository)
+        do {
+            try await write(node, at: path, from: BlobSource.queued(queue))
+        } catch {
+            // A target that ended early may not have drained the queue: its reader must not wait.
+            await queue.close()
+            await filled
+            throw error
+        }
+        await queue.close()
+        await filled
+    }
+
+    private func write(
+        _ node: TreeNode, at path: EntryPath, from source: ByteSource<RepositoryError>
+    ) async throws(RestoreError) {
+        try await run.target.writeFile(
+            path, byteCount: node.byteCount, modified: node.modified, mode: node.mode,
+            from: source)
+    }
+
+    private mutating func note(_ error: RestoreError, _ path: EntryPath) throws(End) {
+        guard !error.endsTheRestore else { throw .target(error) }
+        fail(path, error.detail + ".")
+    }
+
+    private mutating func fail(_ path: EntryPath, _ reason: String) {
+        report.failedCount += 1
+        if report.failed.count < RestoreRun.namedFailures {
+            report.failed.append(.init(path: path, reason: reason))
+        }
+        run.events(.notice(RunNotice(code: "not_restored", message: reason, path: path)))
+    }
+
+    /// Notes why the restore ended early.
+    mutating func end(_ end: End) {
+        switch end {
+        case .repository(let error):
+            report.outcomes.insert(error.exitCode)
+            report.messages.append("\(error.whatHappened) \(error.whatToDo)")
+        case .target(let error):
+            report.outcomes.insert(.notAllRestored)
+            report.messages.append("\(error.whatHappened) \(error.whatToDo)")
+        case .cancelled:
+            report.outcomes.insert(.interrupted)
+            report.messages.append("The restore was interrupted after \(report.files) files.")
+        }
+    }
+
+    /// The outcomes of a restore that reached its end.
+    mutating func conclude() {
+        if report.failedCount > 0 {
+            report.outcomes.insert(.notAllRestored)
+            report.messages.append(
+                "\(report.failedCount) entries could not be restored and are named in the report.")
+        }
+        guard report.outcomes.isEmpty else { return }
+        report.outcomes = [.done]
+        report.messages = [
+            "Restored \(report.files) files, \(ByteCount.text(report.bytes))."
+        ]
+    }
+}
