@@ -1,0 +1,117 @@
+package import BackupCore
+import BlockingThread
+
+/// One owner's repository on one drive.
+///
+/// What `write` stores is whole under its final name when it returns, and durable after
+/// ``flush()``. Blocking work happens on the drive's own threads; a drive that hangs gives `io`.
+package final class DriveBackend: RepositoryBackend {
+    package let drive: Drive
+    package let owner: OwnerID
+    let folder: RepositoryFolder
+
+    init(drive: Drive, owner: OwnerID) {
+        self.drive = drive
+        self.owner = owner
+        folder = RepositoryFolder(drive: drive, owner: owner)
+    }
+
+    /// Whether there is a repository here; one whose config was lost counts, what an interrupted
+    /// initialisation left does not.
+    package func isInitialised() async throws(BackendError) -> Bool {
+        try await reading { (folder) throws(BackendError) in
+            try folder.drive.verifyPresent()
+            return try folder.isRepository()
+        }
+    }
+
+    /// Makes the repository durably: folders, keys, and the config last. To be called with the
+    /// same bytes on every drive. An interrupted one is started over; where a repository exists,
+    /// keys are added and its config must be `config` (`wrongDrive` otherwise).
+    package func initialise(
+        config: [UInt8], keys: [(ContentID, [UInt8])]
+    ) async throws(BackendError) {
+        try await writing { (folder) throws(BackendError) in
+            try folder.initialise(config: config, keys: keys.map { (id: $0.0, bytes: $0.1) })
+        }
+    }
+
+    /// Removes the temporary files that earlier runs left, and returns how many. Only for who
+    /// holds the owner's lock on this box.
+    @discardableResult
+    package func sweep() async throws(BackendError) -> Int {
+        try await writing { (folder) throws(BackendError) in
+            try folder.drive.verifyPresent()
+            return try folder.sweepTemporaryFiles()
+        }
+    }
+
+    /// Adds a key file durably, to a repository that exists.
+    package func addKey(_ id: ContentID, _ bytes: [UInt8]) async throws(BackendError) {
+        try await write(FileName(.key, id), bytes)
+        try await flush()
+    }
+
+    // MARK: RepositoryBackend
+
+    package var copyCount: Int { 1 }
+
+    package func list(_ kind: FileKind) async throws(BackendError) -> [StoredFile] {
+        try await reading { (folder) throws(BackendError) in
+            try folder.drive.verifyPresent()
+            return try folder.list(kind)
+        }
+    }
+
+    package func read(
+        _ file: FileName, range: Range<UInt64>?, copy: Int
+    ) async throws(BackendError) -> [UInt8] {
+        guard copy == 0 else {
+            throw drive.system.error(.noSuchFile, "there is no other copy")
+        }
+        return try await reading { (folder) throws(BackendError) in
+            try folder.read(file, range: range)
+        }
+    }
+
+    package func write(_ file: FileName, _ bytes: [UInt8]) async throws(BackendError) {
+        try await writing { (folder) throws(BackendError) in try folder.store(file, bytes) }
+    }
+
+    package func flush() async throws(BackendError) {
+        try await writing { (folder) throws(BackendError) in try folder.flush() }
+    }
+
+    package func remove(_ file: FileName) async throws(BackendError) {
+        try await writing { (folder) throws(BackendError) in try folder.remove(file) }
+    }
+
+    package func receipts() async -> [CopyReceipt] {
+        [CopyReceipt(drive: drive.id, state: folder.hasPending ? .written : .durable)]
+    }
+
+    package func freeBytes() async -> UInt64 {
+        // A drive that cannot tell its space takes nothing more; the next write says why.
+        (try? await drive.space().usableBytes) ?? 0
+    }
+
+    // MARK: Threads
+
+    func reading<Value: Sendable>(
+        _ body: @escaping @Sendable (RepositoryFolder) throws(BackendError) -> Value
+    ) async throws(BackendError) -> Value {
+        let folder = folder
+        return try await drive.perform(on: drive.reader) { () throws(BackendError) in
+            try body(folder)
+        }
+    }
+
+    func writing<Value: Sendable>(
+        _ body: @escaping @Sendable (RepositoryFolder) throws(BackendError) -> Value
+    ) async throws(BackendError) -> Value {
+        let folder = folder
+        return try await drive.perform(on: drive.writer) { () throws(BackendError) in
+            try body(folder)
+        }
+    }
+}

@@ -1,0 +1,148 @@
+import BackupCore
+import Glibc
+import ResticFormat
+
+/// Writing to a repository's folder; source: reliability notes, protocol W.
+extension RepositoryFolder {
+    /// Stores a file whole under its final name; its entry is durable after ``flush()``. After an
+    /// error there is one fresh attempt in a new file, and nothing stays behind.
+    func store(_ file: FileName, _ bytes: [UInt8]) throws(BackendError) {
+        try store(file, byteCount: UInt64(bytes.count)) { (staged) throws(BackendError) in
+            try staged.append(bytes)
+        }
+    }
+
+    private func store(
+        _ file: FileName, byteCount: UInt64,
+        fill: (StagedFile) throws(BackendError) -> Void
+    ) throws(BackendError) {
+        try prepare(file, byteCount: byteCount)
+        do throws(BackendError) {
+            try storeOnce(file, byteCount: byteCount, fill: fill)
+        } catch  where error.code == .io {
+            try storeOnce(file, byteCount: byteCount, fill: fill)
+        }
+    }
+
+    private func storeOnce(
+        _ file: FileName, byteCount: UInt64,
+        fill: (StagedFile) throws(BackendError) -> Void
+    ) throws(BackendError) {
+        let staged = try stage(file, byteCount: byteCount)
+        do throws(BackendError) {
+            try fill(staged)
+            try staged.finish()
+            try publish(staged, as: file, byteCount: byteCount)
+        } catch {
+            staged.discard()
+            throw error
+        }
+    }
+
+    /// Refuses what must not be written: to a drive that is gone, to no repository, or past the
+    /// reserve.
+    func prepare(_ file: FileName, byteCount: UInt64) throws(BackendError) {
+        try drive.verifyPresent()
+        do throws(BackendError) {
+            let config = try system.status("config", in: try open())
+            guard config != nil || file.kind == .config else {
+                throw system.error(.damaged, "the repository of \(owner) has no config")
+            }
+        } catch  where error.nativeCode == ENOENT {
+            throw system.error(.noSuchFile, "there is no repository of \(owner)")
+        }
+        guard file.kind == .data else { return }
+        guard byteCount <= (try drive.currentSpace().usableBytes) else {
+            throw system.error(.full, "it is full but for its reserve")
+        }
+    }
+
+    /// A temporary file beside the final name.
+    func stage(_ file: FileName, byteCount: UInt64) throws(BackendError) -> StagedFile {
+        try StagedFile(
+            name: Self.lastName(of: file), byteCount: byteCount, in: try openForWriting(file),
+            system: system)
+    }
+
+    /// Gives a finished file its final name. When that is taken, the existing file stays if it is
+    /// good; else it is moved to quarantine.
+    func publish(
+        _ staged: StagedFile, as file: FileName, byteCount: UInt64
+    ) throws(BackendError) {
+        let name = PathBytes(Self.lastName(of: file))
+        do throws(BackendError) {
+            try staged.publish(as: name)
+        } catch  where error.nativeCode == EEXIST {
+            if try isSame(file, as: staged) {
+                staged.discard()
+            } else {
+                try moveAside(file)
+                try staged.publish(as: name)
+            }
+        }
+        noteFile(file, byteCount: byteCount)
+    }
+
+    /// Whether what has the final name already is what was staged: by hash, or for the config,
+    /// which has no hash for a name, byte by byte.
+    private func isSame(_ file: FileName, as staged: StagedFile) throws(BackendError) -> Bool {
+        guard file.kind == .config else { return try isGood(file) }
+        let existing = try system.readSmallFile("config", in: staged.folder)
+        return try existing == system.readSmallFile(staged.temporaryName, in: staged.folder)
+    }
+
+    /// Moves what has the name of `file` to the drive's quarantine, durably. Nothing is deleted.
+    func moveAside(_ file: FileName) throws(BackendError) {
+        let folder = try open(Self.folder(of: file))
+        let quarantine = try openQuarantine()
+        var attempt = 1
+        while true {
+            let name = "\(owner)-\(file.kind.rawValue)-\(Self.lastName(of: file))-\(attempt)"
+            do throws(BackendError) {
+                try system.renameExclusively(
+                    PathBytes(Self.lastName(of: file)), in: folder, to: PathBytes(name),
+                    in: quarantine)
+                break
+            } catch  where error.nativeCode == EEXIST && attempt < 10_000 {
+                attempt += 1
+            }
+        }
+        try system.sync(quarantine)
+        noteChange(Self.folder(of: file))
+    }
+
+    private func openQuarantine() throws(BackendError) -> Descriptor {
+        if try system.makeFolder("quarantine", in: drive.root) { try system.sync(drive.root) }
+        return try system.openFolder("quarantine", in: drive.root)
+    }
+
+    /// Makes all that was stored durable: the entries of every folder that changed; then every
+    /// new file must be there with its size, and the drive still be where it was.
+    func flush() throws(BackendError) {
+        let pending = takePending()
+        guard !pending.folders.isEmpty else { return }
+        for folder in pending.folders {
+            try system.sync(try open(folder))
+        }
+        for (file, byteCount) in pending.files {
+            guard try status(file)?.listedByteCount == byteCount else {
+                throw system.error(.io, "\(file.relativePath) was lost after writing")
+            }
+        }
+        try drive.verifyPresent()
+    }
+
+    /// Removes a lock. Other files are never removed by ordinary runs.
+    func remove(_ file: FileName) throws(BackendError) {
+        guard file.kind == .lock else {
+            throw system.error(.readOnly, "only locks are ever removed")
+        }
+        do throws(BackendError) {
+            let folder = try open(Self.folder(of: file))
+            if try system.unlink(PathBytes(Self.lastName(of: file)), in: folder) {
+                noteChange(Self.folder(of: file))
+            }
+        } catch  where error.nativeCode == ENOENT {}
+        forget(file)
+    }
+}
