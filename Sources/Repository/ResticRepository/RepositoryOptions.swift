@@ -1,0 +1,41 @@
+package import BackupCore
+
+/// How a repository is opened.
+package struct RepositoryOptions: Sendable {
+    /// What the repository is opened for.
+    package enum Purpose: Sendable {
+        /// Only reading: packs that no index names are left alone.
+        case reading
+        /// Saving: good packs that no index names (a killed run left them) are taken over.
+        case writing
+    }
+
+    package var purpose: Purpose
+    /// Decides when a long run writes an index in between.
+    package var clock: any RunClock
+    /// What snapshots say wrote them.
+    package var program = "holdfast"
+    /// A pack is closed once it has this many bytes; restic's default.
+    package var packByteCount = 16 << 20
+    /// Threads that compress and seal. Two keep two cores busy beside the cutting and hashing,
+    /// which is about a third of the work.
+    package var workerCount = 2
+    /// An index is written at least this often while packs are being written.
+    package var checkpointInterval = Duration.seconds(300)
+    /// An index is written at least after this many packs: 1 GiB at the default size.
+    package var checkpointPackCount = 64
+
+    /// Options for `purpose` with the defaults of a backup.
+    package init(_ purpose: Purpose, clock: any RunClock) {
+        self.purpose = purpose
+        self.clock = clock
+    }
+}
+
+/// The limits that keep a damaged or hostile repository from using up memory.
+enum RepositoryLimits {
+    /// The largest blob that is read. A folder of a million files is a tree of about 300 MB.
+    static let blobByteCount = 512 << 20
+    /// The blobs after which an index file is full, as restic has it.
+    static let blobsPerIndex = 50_000
+}

@@ -1,0 +1,155 @@
+import BackupCore
+import BlockingThread
+import ResticFormat
+import Synchronization
+
+/// One thread that compresses, seals, proves and packs blobs.
+///
+/// Each worker fills packs of its own, so nothing is copied between threads and a file's blobs,
+/// given to the workers at random, scatter over as many open packs as there are workers, which
+/// hides their lengths' order from whoever sees the packs.
+final class SealingWorker: Sendable {
+    private let thread: BlockingThread
+    /// Used by jobs on `thread` alone, so nobody ever waits for it.
+    private let state: Mutex<SealingState>
+
+    /// Starts worker `number`.
+    init(number: Int, key: MasterKey, packByteCount: Int, buffers: BufferPool) {
+        thread = BlockingThread(name: "seal-\(number)")
+        state = Mutex(SealingState(key: key, packByteCount: packByteCount, buffers: buffers))
+    }
+
+    /// Queues a batch; `done` is called on the worker's thread.
+    func start(_ batch: SealingBatch, done: @escaping @Sendable (SealingOutcome) -> Void) {
+        thread.start { [self] in done(state.withLock { $0.seal(batch.take()) }) }
+    }
+
+    /// Waits for all batches before, and takes the packs that are not full.
+    func takeOpenPacks() async -> [BlobKind: OpenPack] {
+        await thread.run { [self] in state.withLock { $0.takeOpenPacks() } }
+    }
+
+    /// Waits for all batches before, and ends the packs that are not full, together with
+    /// `others` as far as they fit.
+    func finish(with others: [BlobKind: OpenPack]) async -> [FinishedPack] {
+        await thread.run { [self] in state.withLock { $0.finish(with: others) } }
+    }
+}
+
+/// Blobs handed from the cutter to a worker. A box, so that the worker becomes the only owner of
+/// the buffers and can reuse them.
+final class SealingBatch: Sendable {
+    private let blobs: Mutex<[PendingBlob]>
+
+    init(_ blobs: [PendingBlob]) { self.blobs = Mutex(blobs) }
+
+    /// The blobs, once.
+    func take() -> [PendingBlob] {
+        blobs.withLock { blobs in
+            defer { blobs = [] }
+            return blobs
+        }
+    }
+}
+
+/// What became of one batch.
+struct SealingOutcome: Sendable {
+    var full: [FinishedPack] = []
+    /// Why a blob could not be proved; the rest of the batch was not sealed.
+    var failure: RepositoryError?
+}
+
+/// The parts of a worker that only its thread touches.
+private final class SealingState {
+    private let sealer: Sealer
+    private let codec = ZstdCodec()
+    private let packByteCount: Int
+    private let buffers: BufferPool
+    private var packs: [BlobKind: OpenPack] = [:]
+
+    init(key: MasterKey, packByteCount: Int, buffers: BufferPool) {
+        sealer = Sealer(key)
+        self.packByteCount = packByteCount
+        self.buffers = buffers
+    }
+
+    func seal(_ batch: consuming [PendingBlob]) -> SealingOutcome {
+        var outcome = SealingOutcome()
+        for position in batch.indices {
+            do throws(RepositoryError) {
+                if let full = try seal(batch[position]) { outcome.full.append(full) }
+            } catch {
+                outcome.failure = error
+                break
+            }
+            var used: [UInt8] = []
+            swap(&used, &batch[position].bytes)
+            buffers.give(used)
+        }
+        return outcome
+    }
+
+    /// Seals one blob and gives the pack that is full with it.
+    private func seal(_ blob: PendingBlob) throws(RepositoryError) -> FinishedPack? {
+        // Taken out of the dictionary while it changes: two owners would mean copying 16 MiB.
+        var pack = packs.removeValue(forKey: blob.key.kind) ?? OpenPack()
+        let frame = codec.compressedIfSmaller(blob.bytes)
+        let range = pack.append(
+            blob.key, plain: frame ?? blob.bytes,
+            uncompressedLength: frame == nil ? nil : UInt32(blob.bytes.count), sealer: sealer,
+            capacity: packByteCount + (1 << 20))
+        do throws(FormatError) {
+            try prove(pack, range, is: blob.key.id, frame == nil ? nil : blob.bytes.count)
+        } catch {
+            throw RepositoryError(
+                .damaged,
+                "a piece of a file changed in this computer's memory while it was being stored "
+                    + "(\(error.detail)); nothing of it was kept")
+        }
+        guard pack.byteCount >= packByteCount else {
+            packs[blob.key.kind] = pack
+            return nil
+        }
+        return pack.finish(sealer: sealer)
+    }
+
+    /// Opens what was just sealed and hashes it again: the last moment at which a flipped bit in
+    /// memory or a fault of zstd can be noticed with the content at hand (restic does so since
+    /// 0.16.4, after both had happened).
+    private func prove(
+        _ pack: OpenPack, _ range: Range<Int>, is id: ContentID, _ uncompressed: Int?
+    ) throws(FormatError) {
+        let opened = try unsafe pack.withSealed(range) { sealed throws(FormatError) in
+            // The bytes are lent for this call.
+            try unsafe sealer.open(sealed)
+        }
+        let plain =
+            if let uncompressed {
+                try codec.decompress(opened, limit: uncompressed)
+            } else { opened }
+        guard ContentID.sha256(of: plain) == id else {
+            throw FormatError(.notAuthentic, "its hash is another one after sealing")
+        }
+    }
+
+    func takeOpenPacks() -> [BlobKind: OpenPack] {
+        defer { packs = [:] }
+        return packs
+    }
+
+    func finish(with others: [BlobKind: OpenPack]) -> [FinishedPack] {
+        var finished: [FinishedPack] = []
+        for kind in BlobKind.allCases {
+            var own = packs.removeValue(forKey: kind) ?? OpenPack()
+            if let other = others[kind] {
+                if own.byteCount + other.byteCount <= packByteCount {
+                    own.append(other)
+                } else {
+                    finished.append(other.finish(sealer: sealer))
+                }
+            }
+            if !own.isEmpty { finished.append(own.finish(sealer: sealer)) }
+        }
+        return finished
+    }
+}
