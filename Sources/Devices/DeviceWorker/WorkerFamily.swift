@@ -1,0 +1,67 @@
+package import BackupCore
+import BlockingThread
+import Synchronization
+
+/// Android phones, each spoken with by a worker process of its own.
+package struct WorkerFamily: DeviceFamily {
+    private let program: WorkerProgram
+    private let clock: any RunClock
+    private let deadlines: WorkerDeadlines
+
+    /// A family whose workers are `program`.
+    package init(
+        program: WorkerProgram = .this, clock: any RunClock,
+        deadlines: WorkerDeadlines = WorkerDeadlines()
+    ) {
+        self.program = program
+        self.clock = clock
+        self.deadlines = deadlines
+    }
+
+    package var family: PhoneFamily { .android }
+
+    /// See ``DeviceFamily/detect()``. The bus is looked at in a worker, because descriptors are
+    /// a stranger's bytes too.
+    package func detect() async throws(DeviceError) -> [DetectedPhone] {
+        let thread = BlockingThread(name: "worker-link")
+        let found = Mutex<[DetectedPhone]>([])
+        let call = WorkerCall(thread: thread, clock: clock, limit: deadlines.presence)
+        let link = try await call.start(program, WorkerCommand.presence.arguments) {
+            link throws(DeviceError) in
+            let frame = try link.answer(to: 0, .phones)
+            let phones = try link.decode(frame) { reader throws(DeviceError) in
+                try reader.list(limit: WireLimit.phones) { reader throws(DeviceError) in
+                    try reader.phone()
+                }
+            }
+            found.withLock { $0 = phones }
+        }
+        let patience = deadlines.close
+        await thread.run { link.close(patience: patience) }
+        return found.withLock { $0 }
+    }
+
+    /// See ``DeviceFamily/open(_:)``. A phone that is busy is tried three times a second apart,
+    /// one whose first opening failed in another way once more: libmtp leaves the USB interface
+    /// claimed after a failure, so each try has a fresh process.
+    package func open(_ phone: DetectedPhone) async throws(DeviceError) -> any DeviceSession {
+        guard case .usb(let bus, let address, let vendor, let product) = phone.address else {
+            throw DeviceError(.unsuitable, "This phone is not on the USB bus")
+        }
+        if let reason = phone.unsuitable { throw DeviceError(.unsuitable, reason) }
+        let command = WorkerCommand.androidMTP(
+            bus: bus, address: address, vendor: vendor, product: product)
+        var attempt = 1
+        while true {
+            do {
+                return try await WorkerSession(
+                    program: program, command: command, clock: clock, deadlines: deadlines)
+            } catch {
+                let tries = error.code == .busy ? 3 : error.code == .workerEnded ? 2 : 1
+                guard attempt < tries, !Task.isCancelled else { throw error }
+            }
+            attempt += 1
+            await clock.sleep(.seconds(1))
+        }
+    }
+}

@@ -1,0 +1,48 @@
+import AndroidMTP
+import BackupCore
+import DeviceWorker
+import Glibc
+import USBPresence
+
+/// A worker program for tests: the real lanes, a scripted one, and one that sends what it is told.
+///
+///     device-worker-test-helper presence | android-mtp BUS ADDRESS VENDOR PRODUCT
+///     device-worker-test-helper scripted
+///     device-worker-test-helper raw HEX
+@main
+struct DeviceWorkerTestHelper {
+    static func main() {
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        switch WorkerCommand(arguments: arguments) {
+        case .presence: WorkerMain.serve { USBPresence.detect() }
+        case .androidMTP(let bus, let address, let vendor, let product):
+            WorkerMain.serve { alive throws(DeviceError) in
+                try LibMTPLane.open(
+                    bus: bus, address: address, vendor: vendor, product: product, alive: alive)
+            }
+        case nil: break
+        }
+        switch arguments.first {
+        case "scripted":
+            WorkerMain.serve { alive throws(DeviceError) in ScriptedLane(alive: alive) }
+        case "raw" where arguments.count == 2: sendRaw(arguments[1])
+        default: exit(64)
+        }
+    }
+
+    /// Sends the bytes and then listens until the parent hangs up, as a worker that was taken over.
+    private static func sendRaw(_ hex: String) -> Never {
+        var bytes: [UInt8] = []
+        var digits = hex[...]
+        while digits.count >= 2 {
+            bytes.append(UInt8(digits.prefix(2), radix: 16) ?? 0)
+            digits = digits.dropFirst(2)
+        }
+        // Sound: the array lends its bytes and count.
+        _ = unsafe send(WorkerMain.descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        var scratch = [UInt8](repeating: 0, count: 4096)
+        // Sound: as above.
+        while unsafe recv(WorkerMain.descriptor, &scratch, scratch.count, 0) > 0 {}
+        exit(0)
+    }
+}
