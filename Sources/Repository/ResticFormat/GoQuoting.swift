@@ -117,9 +117,3 @@ enum GoQuoting {
         return value
     }
 }
-
-/// The lower-case hexadecimal digit of the low four bits.
-func lowerHexDigit(_ value: UInt8) -> UInt8 {
-    let nibble = value & 15
-    return nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10
-}

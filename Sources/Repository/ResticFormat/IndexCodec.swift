@@ -7,32 +7,37 @@ package import BackupCore
 package enum IndexCodec {
     /// The JSON of an index of `packs`; to be put in an ``UnpackedFile``.
     package static func encode(_ packs: [IndexedPack]) -> [UInt8] {
-        var json: [UInt8] = []
-        json.reserveCapacity(16 + packs.reduce(0) { $0 + 100 + 176 * $1.blobs.count })
-        json.append(contentsOf: "{\"packs\":[".utf8)
-        for (position, pack) in packs.enumerated() {
-            if position > 0 { json.append(UInt8(ascii: ",")) }
-            append(pack, to: &json)
+        let capacity = 16 + packs.reduce(0) { $0 + 100 + 176 * $1.blobs.count }
+        var writer = JSONWriter(capacity: capacity)
+        writer.object { writer in
+            writer.key("packs")
+            writer.array(packs) { writer, pack in
+                writer.object { writer in
+                    writer.key("id")
+                    writer.id(pack.id)
+                    writer.key("blobs")
+                    writer.array(pack.blobs) { write($1, to: &$0) }
+                }
+            }
         }
-        json.append(contentsOf: "]}".utf8)
-        return json
+        return writer.bytes
     }
 
-    private static func append(_ pack: IndexedPack, to json: inout [UInt8]) {
-        json.append(contentsOf: "{\"id\":\"".utf8)
-        json.append(contentsOf: pack.id.hexDigits)
-        json.append(contentsOf: "\",\"blobs\":[".utf8)
-        for (position, blob) in pack.blobs.enumerated() {
-            json.append(contentsOf: position == 0 ? "{\"id\":\"".utf8 : ",{\"id\":\"".utf8)
-            json.append(contentsOf: blob.key.id.hexDigits)
-            json.append(contentsOf: "\",\"type\":\"\(blob.key.kind.name)\"".utf8)
-            json.append(contentsOf: ",\"offset\":\(blob.offset),\"length\":\(blob.length)".utf8)
+    private static func write(_ blob: PackedBlob, to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.key("id")
+            writer.id(blob.key.id)
+            writer.key("type")
+            if blob.key.kind == .data { writer.raw("\"data\"") } else { writer.raw("\"tree\"") }
+            writer.key("offset")
+            writer.number(UInt64(blob.offset))
+            writer.key("length")
+            writer.number(UInt64(blob.length))
             if let plain = blob.uncompressedLength {
-                json.append(contentsOf: ",\"uncompressed_length\":\(plain)".utf8)
+                writer.key("uncompressed_length")
+                writer.number(UInt64(plain))
             }
-            json.append(UInt8(ascii: "}"))
         }
-        json.append(contentsOf: "]}".utf8)
     }
 
     /// Reads an index, giving each pack with all its blobs to `visitor`, in the order of the file.

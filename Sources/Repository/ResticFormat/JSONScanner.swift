@@ -121,7 +121,7 @@ struct JSONScanner {
     mutating func readString() throws(FormatError) -> [UInt8] {
         skipSpace()
         let (range, isPlain) = try stringRange()
-        return isPlain ? Array(bytes[range]) : try unescaped(range)
+        return isPlain ? Array(bytes[range]) : try JSONEscapes.unescaped(bytes[range])
     }
 
     /// Reads a string without escapes and lends its place in the text; for ids and other short
@@ -222,76 +222,5 @@ struct JSONScanner {
 
     private func broken(_ what: String) -> FormatError {
         .malformed("JSON, byte \(position): \(what)")
-    }
-
-    // MARK: Escapes
-
-    private func unescaped(_ range: Range<Int>) throws(FormatError) -> [UInt8] {
-        var result: [UInt8] = []
-        result.reserveCapacity(range.count)
-        var index = range.lowerBound
-        while index < range.upperBound {
-            let byte = bytes[index]
-            index += 1
-            guard byte == UInt8(ascii: "\\") else {
-                result.append(byte)
-                continue
-            }
-            // `stringRange` stepped over the byte after each backslash, so it is in the range.
-            let escape = bytes[index]
-            index += 1
-            switch escape {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): result.append(escape)
-            case UInt8(ascii: "b"): result.append(0x08)
-            case UInt8(ascii: "f"): result.append(0x0C)
-            case UInt8(ascii: "n"): result.append(0x0A)
-            case UInt8(ascii: "r"): result.append(0x0D)
-            case UInt8(ascii: "t"): result.append(0x09)
-            case UInt8(ascii: "u"):
-                let scalar = try unicodeEscape(at: &index, end: range.upperBound)
-                result.append(contentsOf: String(Character(scalar)).utf8)
-            default: throw broken("a string has an unknown escape")
-            }
-        }
-        return result
-    }
-
-    /// The scalar of `XXXX` at `index`, joined with a following low surrogate; a lone surrogate
-    /// becomes U+FFFD, as Go reads it.
-    private func unicodeEscape(
-        at index: inout Int, end: Int
-    ) throws(FormatError) -> Unicode.Scalar {
-        let replacement: Unicode.Scalar = "\u{FFFD}"
-        guard let unit = hexUnit(at: index, end: end) else {
-            throw broken("a string has an unfinished escape")
-        }
-        index += 4
-        guard (0xD800..<0xDC00).contains(unit) else { return Unicode.Scalar(unit) ?? replacement }
-        guard index + 6 <= end, bytes[index] == UInt8(ascii: "\\"),
-            bytes[index + 1] == UInt8(ascii: "u"), let low = hexUnit(at: index + 2, end: end),
-            (0xDC00..<0xE000).contains(low)
-        else { return replacement }
-        index += 6
-        return Unicode.Scalar(0x10000 + (unit - 0xD800) << 10 + (low - 0xDC00)) ?? replacement
-    }
-
-    private func hexUnit(at start: Int, end: Int) -> UInt32? {
-        guard start + 4 <= end else { return nil }
-        var value: UInt32 = 0
-        for byte in bytes[start..<start + 4] {
-            guard let digit = hexDigitValue(byte) else { return nil }
-            value = value << 4 | UInt32(digit)
-        }
-        return value
-    }
-}
-
-/// The value of a hexadecimal digit of either case, else nil.
-func hexDigitValue(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-    default: nil
     }
 }

@@ -65,12 +65,31 @@ struct JSONWriter {
     /// Writes an id as a string.
     mutating func id(_ id: ContentID) {
         raw("\"")
-        bytes.append(contentsOf: id.hexDigits)
+        appendHex(id)
         raw("\"")
     }
 
     /// Writes a whole number.
-    mutating func number(_ value: UInt64) { bytes.append(contentsOf: String(value).utf8) }
+    mutating func number(_ value: UInt64) {
+        let start = bytes.count
+        var rest = value
+        repeat {
+            bytes.append(UInt8(ascii: "0") + UInt8(rest % 10))
+            rest /= 10
+        } while rest > 0
+        bytes[start...].reverse()
+    }
+
+    /// The 64 digits of `id`, without the array that ``ContentID/hexDigits`` would make for each
+    /// of the many ids of an index.
+    private mutating func appendHex(_ id: ContentID) {
+        let words = id.words
+        for word in [words.0, words.1, words.2, words.3] {
+            for shift in stride(from: UInt64(60), through: 0, by: -4) {
+                bytes.append(lowerHexDigit(UInt8(truncatingIfNeeded: word >> shift)))
+            }
+        }
+    }
 
     /// Go escapes, besides what JSON demands, what could end a script in a web page (`<`, `>`,
     /// `&`) and the line separators U+2028 and U+2029, here told by their last of three bytes.

@@ -14,7 +14,10 @@ package enum TreeCodec {
     /// `malformed` when two nodes have the same name, or one has a name that may not stand in a
     /// tree: no reader could give such a folder back.
     package static func encode(_ nodes: [TreeNode]) throws(FormatError) -> [UInt8] {
-        let sorted = nodes.sorted { $0.name < $1.name }
+        // By raw bytes, as restic sorts.
+        let sorted = nodes.sorted {
+            $0.name.bytes.lexicographicallyPrecedes($1.name.bytes)
+        }
         for (node, next) in zip(sorted, sorted.dropFirst()) where node.name == next.name {
             throw .malformed("a folder has two entries named \(node.name)")
         }
