@@ -351,7 +351,9 @@ private final class Printout {
     func take(_ bytes: UnsafeRawBufferPointer) {
         let requests = log.requestCount
         let successes = log.successCount
-        for unsafebyte in unsafe bytes {
+        for index in 0..<bytes.count {
+            // Sound: the index is below the count.
+            let byte = unsafe bytes[index]
             if byte == UInt8(ascii: "\n") {
                 log.take(partial.span)
                 partial.removeAll(keepingCapacity: true)

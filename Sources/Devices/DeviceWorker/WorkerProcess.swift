@@ -73,7 +73,8 @@ struct WorkerProcess: ~Copyable {
             return unsafe holdfast_spawn_worker(executable, base, descriptor)
         }
         let error = errno
-        for unsafeword in unsafe words { unsafe free(word) }
+        // Sound: each was allocated by strdup and is freed once.
+        for index in unsafe words.indices { unsafe free(words[index]) }
         errno = error
         return child
     }
