@@ -1,0 +1,185 @@
+import BackupCore
+import ResticFormat
+import Synchronization
+import Testing
+
+@testable import ResticRepository
+
+@Suite struct LockTests {
+    private let backend = MemoryBackend()
+    private let clock = ManualClock()
+    private let host = LockHost(hostname: "box", username: "holdfast", pid: 42, uid: 1, gid: 1)
+
+    /// Takes a lock; `ids` is what the diary holds afterwards.
+    private func acquire(
+        _ key: MasterKey, exclusive: Bool, memory: (any LockMemory)? = nil,
+        ids: Diary = Diary()
+    ) async throws(BackendError) -> RepositoryLock {
+        try await RepositoryLock.acquire(
+            on: backend, masterKey: key, exclusive: exclusive, host: host, clock: clock,
+            memory: memory ?? ProcessLockMemory(clock: clock), diary: ids.closures)
+    }
+
+    /// Puts another program's lock into the repository.
+    private func writeForeign(
+        _ key: MasterKey, exclusive: Bool, age: Int64 = 0, hostname: String = "laptop"
+    ) async throws {
+        let now = clock.now()
+        let record = LockRecord(
+            time: Timestamp(seconds: now.seconds - age), isExclusive: exclusive,
+            hostname: hostname, username: "eve\u{1B}[31m", processID: 7)
+        let file = UnpackedFile.seal(
+            LockCodec.encode(record), sealer: Sealer(key), codec: ZstdCodec())
+        try await backend.write(FileName(.lock, file.id), file.bytes)
+    }
+
+    @Test(arguments: [
+        (false, false, true), (false, true, false), (true, false, false), (true, true, false),
+    ])
+    func onlySharedLocksStandBesideEachOther(
+        theirs: Bool, ours: Bool, isGranted: Bool
+    ) async throws {
+        let key = MasterKey.random()
+        try await writeForeign(key, exclusive: theirs)
+        do throws(BackendError) {
+            let lock = try await acquire(key, exclusive: ours)
+            #expect(isGranted)
+            #expect(backend.names(.lock).count == 2)
+            await lock.release()
+        } catch {
+            #expect(!isGranted)
+            #expect(error.code == .locked)
+            #expect(error.detail.contains("laptop") && error.detail.contains("7"))
+            #expect(!error.detail.contains("\u{1B}"), "a name reached a terminal unescaped")
+        }
+        #expect(backend.names(.lock).count == 1, "ours is gone, theirs is left")
+    }
+
+    @Test func ownIdsAreInTheDiaryBeforeTheFileIsThere() async throws {
+        let key = MasterKey.random()
+        let ids = Diary()
+        let backend = backend
+        ids.onWrite.withLock { check in
+            check = { id in
+                #expect(!backend.names(.lock).contains(FileName(.lock, id)))
+            }
+        }
+        let lock = try await acquire(key, exclusive: false, ids: ids)
+        #expect(ids.ids.map { FileName(.lock, $0) } == backend.names(.lock))
+        await lock.release()
+        #expect(ids.ids.isEmpty && backend.names(.lock).isEmpty)
+    }
+
+    @Test func staleNeedsBothClocks() {
+        let now = Timestamp(seconds: 1_800_000_000)
+        func lock(age: Int64, seen: Int64, readable: Bool = true) -> FoundLock {
+            let record = LockRecord(
+                time: Timestamp(seconds: now.seconds - age), isExclusive: true, hostname: "h",
+                username: "u", processID: 1)
+            return FoundLock(
+                id: ContentID.sha256(of: [1]), content: readable ? record : nil,
+                unchangedFor: .seconds(seen))
+        }
+        #expect(!LockRules.isStale(lock(age: 31 * 60, seen: 34 * 60), now: now))
+        #expect(!LockRules.isStale(lock(age: 29 * 60, seen: 36 * 60), now: now))
+        #expect(LockRules.isStale(lock(age: 31 * 60, seen: 36 * 60), now: now))
+        // Our clock jumped twenty years ahead: no lock is stolen for that.
+        #expect(!LockRules.isStale(lock(age: 20 * 365 * 86_400, seen: 60), now: now))
+        #expect(!LockRules.isStale(lock(age: 0, seen: 34 * 60, readable: false), now: now))
+        #expect(LockRules.isStale(lock(age: 0, seen: 36 * 60, readable: false), now: now))
+    }
+
+    @Test func leftOverOfAnotherProgramIsRemovedOnceWatchedLongEnough() async throws {
+        let key = MasterKey.random()
+        let memory = ProcessLockMemory(clock: clock)
+        try await writeForeign(key, exclusive: true, age: 3600)
+        await #expect(throws: BackendError.self) {
+            _ = try await acquire(key, exclusive: false, memory: memory)
+        }
+        clock.advance(.seconds(36 * 60))
+        let lock = try await acquire(key, exclusive: true, memory: memory)
+        #expect(backend.names(.lock).count == 1)
+        await lock.release()
+    }
+
+    @Test func lockIsRefreshedByANewFileBeforeTheOldOneGoes() async throws {
+        let key = MasterKey.random()
+        let ids = Diary()
+        let lock = try await acquire(key, exclusive: false, ids: ids)
+        let first = backend.names(.lock)
+        for round in 1...3 {
+            await clock.waitForSleeper()
+            clock.advance(.seconds(301))
+            // The next sleeper means that the refresh is done.
+            await clock.waitForSleeper()
+            #expect(backend.names(.lock).count == 1 && backend.names(.lock) != first)
+            #expect(ids.written == round + 1)
+            #expect(lock.isTrustworthy)
+        }
+        let log = backend.state.withLock { $0.log.filter { $0 != "flush" } }
+        #expect(
+            log == ["write locks"] + ["write locks", "remove locks"] + [
+                "write locks", "remove locks",
+            ] + ["write locks", "remove locks"])
+        await lock.release()
+        #expect(backend.names(.lock).isEmpty)
+    }
+
+    @Test func lockThatCannotBeRefreshedIsNotTrusted() async throws {
+        let key = MasterKey.random()
+        let lock = try await acquire(key, exclusive: false)
+        backend.state.withLock { $0.writesLeft = 0 }
+        await clock.waitForSleeper()
+        clock.advance(.seconds(22 * 60))
+        #expect(lock.isTrustworthy)
+        await clock.waitForSleeper()
+        clock.advance(.seconds(31))
+        #expect(!lock.isTrustworthy)
+        await lock.release()
+    }
+
+    @Test func sweepRemovesOwnLocksOnly() async throws {
+        let key = MasterKey.random()
+        let ids = Diary()
+        _ = try await acquire(key, exclusive: false, ids: ids)
+        try await writeForeign(key, exclusive: false)
+        let gone = try await RepositoryLock.sweep(
+            ids.ids + [ContentID.sha256(of: [9])], on: backend)
+        #expect(gone.count == 2)
+        #expect(backend.names(.lock).count == 1)
+    }
+
+    @Test func diaryThatCannotBeWrittenKeepsTheLockFromBeingWritten() async throws {
+        let key = MasterKey.random()
+        let diary = LockDiary(
+            willWrite: { _ throws(BackendError) in throw BackendError(.full, "no space is left") },
+            didRemove: { _ in })
+        await #expect(throws: BackendError.self) {
+            _ = try await RepositoryLock.acquire(
+                on: backend, masterKey: key, exclusive: false, host: host, clock: clock,
+                memory: ProcessLockMemory(clock: clock), diary: diary)
+        }
+        #expect(backend.names(.lock).isEmpty)
+    }
+}
+
+/// A diary in memory.
+final class Diary: Sendable {
+    private let state = Mutex<(ids: [ContentID], written: Int)>(([], 0))
+    let onWrite = Mutex<@Sendable (ContentID) -> Void>({ _ in })
+
+    var ids: [ContentID] { state.withLock { $0.ids } }
+    var written: Int { state.withLock { $0.written } }
+
+    var closures: LockDiary {
+        LockDiary(
+            willWrite: { id throws(BackendError) in
+                self.onWrite.withLock { $0(id) }
+                self.state.withLock { state in
+                    state.ids.append(id)
+                    state.written += 1
+                }
+            },
+            didRemove: { id in self.state.withLock { $0.ids.removeAll { $0 == id } } })
+    }
+}
