@@ -36,7 +36,8 @@ import Testing
         let bomb = silentFrame(blocks: 8000)
         #expect(code { try codec.decompress(bomb, limit: 1 << 20) } == .limitExceeded)
         let small = silentFrame(blocks: 3)
-        #expect(try codec.decompress(small, limit: 1 << 20).count == 3 * 128 << 10)
+        #expect(try codec.decompress(small, limit: 3 * 128 << 10).count == 3 * 128 << 10)
+        #expect(code { try codec.decompress(small, limit: 3 * 128 << 10 - 1) } == .limitExceeded)
     }
 
     @Test func cutAndForeignFramesAreRefused() {

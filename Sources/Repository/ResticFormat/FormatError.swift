@@ -12,6 +12,7 @@ package struct FormatError: Error, Hashable, CustomStringConvertible {
         case unsupported
     }
 
+    /// What callers decide on.
     package let code: Code
     /// What is wrong, for people, without a final stop; harmless text only.
     package let detail: String
@@ -25,5 +26,6 @@ package struct FormatError: Error, Hashable, CustomStringConvertible {
     /// The bytes do not follow the format.
     static func malformed(_ detail: String) -> FormatError { FormatError(.malformed, detail) }
 
+    /// Kind and detail, for logs.
     package var description: String { "\(code.rawValue): \(detail)" }
 }

@@ -10,9 +10,13 @@ package struct LockRecord: Hashable, Sendable {
     package var isExclusive: Bool
     /// The holder's machine; process ids mean something on that machine only.
     package var hostname: String
+    /// The holder's user name there.
     package var username: String
+    /// The holder's process there; 0 when it is not known.
     package var processID: Int64
+    /// The holder's numeric user; 0 is not written.
     package var userID: UInt32
+    /// The holder's numeric group; 0 is not written.
     package var groupID: UInt32
 
     /// A lock with every field given.

@@ -47,5 +47,6 @@ package struct MasterKey: Sendable, Equatable, CustomStringConvertible, CustomRe
 
     /// Never the key itself, so that it cannot slip into a log.
     package var description: String { "MasterKey(hidden)" }
+    /// Empty, so that `dump` shows no bytes either.
     package var customMirror: Mirror { Mirror(self, children: [:]) }
 }

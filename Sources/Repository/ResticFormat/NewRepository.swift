@@ -6,6 +6,7 @@ package struct NewRepository: Sendable {
     package let config: [UInt8]
     /// The key files, one for each password, in the passwords' order.
     package let keys: [(id: ContentID, bytes: [UInt8])]
+    /// The key that all of `keys` hold.
     package let masterKey: MasterKey
     /// The repository's own id, which its config tells too.
     package let id: ContentID

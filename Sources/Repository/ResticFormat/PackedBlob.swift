@@ -13,6 +13,7 @@ package enum BlobKind: UInt8, Sendable, Hashable, CaseIterable {
 
 /// What tells one blob from all others: a data and a tree blob may hold the same bytes.
 package struct BlobKey: Hashable, Sendable {
+    /// What it holds.
     package let kind: BlobKind
     /// The SHA-256 of the blob's plain bytes.
     package let id: ContentID
@@ -28,6 +29,7 @@ package struct BlobKey: Hashable, Sendable {
 ///
 /// Source: restic's design document, "Pack Format" and "Indexing".
 package struct PackedBlob: Hashable, Sendable {
+    /// Which blob it is.
     package let key: BlobKey
     /// The first byte in the pack file.
     package let offset: UInt32
@@ -52,7 +54,9 @@ package struct PackedBlob: Hashable, Sendable {
 
 /// A pack and all its blobs, in the order of the file.
 package struct IndexedPack: Hashable, Sendable {
+    /// The SHA-256 of the pack file, its name.
     package let id: ContentID
+    /// The pack's blobs by ascending offset.
     package let blobs: [PackedBlob]
 
     /// A pack of `blobs`.
