@@ -142,8 +142,8 @@ import Testing
         try await DrivePair.initialise(first.repository(DrivePair.owner))
         let stale = Array("{\"another\":\"key\"}".utf8)
         // Every call of the end, where keys and config are written, and a part of the folders.
-        let end = max(1, counting.count - 60)
-        for failing in Array(stride(from: 1, to: end, by: 97)) + (end...counting.count) {
+        let end = max(1, counting.count - 40)
+        for failing in Array(stride(from: 1, to: end, by: 131)) + (end...counting.count) {
             let path = folder.folder("init-\(failing)")
             _ = try await DrivePair.enrol(path)
             let fault = NthCall(failing: failing, isSticky: true)

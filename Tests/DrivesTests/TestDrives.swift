@@ -135,7 +135,7 @@ enum Shell {
         for argument in arguments { unsafe texts.append(strdup(argument)) }
         unsafe texts.append(nil)
         // Sound: the texts live until they are freed below, after the call.
-        defer { for unsafetext in unsafe texts { unsafe free(text) } }
+        defer { unsafe texts.forEach { unsafe free($0) } }
         guard unsafe posix_spawnp(&pid, arguments[0], nil, nil, texts, unsafe environ) == 0 else {
             return -1
         }

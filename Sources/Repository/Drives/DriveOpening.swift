@@ -86,6 +86,13 @@ struct DriveThread: Sendable {
 
     init(options: DriveOptions) { self.options = options }
 
+    /// Runs `body` on a thread that ends with it.
+    static func once<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(BackendError) -> Value
+    ) async throws(BackendError) -> Value {
+        try await BlockingThread(name: "folder-open").run(body)
+    }
+
     /// Runs `body`; `io` when nothing comes back for the stall limit.
     func run<Value: Sendable>(
         _ body: @escaping @Sendable (DriveSyscalls) throws(BackendError) -> Value

@@ -41,11 +41,13 @@ extension RepositoryFolder {
 
     /// Refuses what must not be written: to a drive that is gone, to no repository, or past the
     /// reserve.
-    func prepare(_ file: FileName, byteCount: UInt64) throws(BackendError) {
+    func prepare(
+        _ file: FileName, byteCount: UInt64, needsConfig: Bool = true
+    ) throws(BackendError) {
         try drive.verifyPresent()
         do throws(BackendError) {
             let config = try system.status("config", in: try open())
-            guard config != nil || file.kind == .config else {
+            guard config != nil || !needsConfig else {
                 throw system.error(.damaged, "the repository of \(owner) has no config")
             }
         } catch  where error.nativeCode == ENOENT {
@@ -65,15 +67,17 @@ extension RepositoryFolder {
     }
 
     /// Gives a finished file its final name. When that is taken, the existing file stays if it is
-    /// good; else it is moved to quarantine.
+    /// good; else it is moved to quarantine. What is `knownBad` is not looked at again: reading
+    /// it may be what fails.
     func publish(
-        _ staged: StagedFile, as file: FileName, byteCount: UInt64
+        _ staged: StagedFile, as file: FileName, byteCount: UInt64, knownBad: Bool = false
     ) throws(BackendError) {
         let name = PathBytes(Self.lastName(of: file))
         do throws(BackendError) {
             try staged.publish(as: name)
         } catch  where error.nativeCode == EEXIST {
-            if try isSame(file, as: staged) {
+            let isGood = knownBad ? false : try isSame(file, as: staged)
+            if isGood {
                 staged.discard()
             } else {
                 try moveAside(file)

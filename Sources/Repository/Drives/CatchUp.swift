@@ -1,0 +1,153 @@
+package import BackupCore
+
+/// Brings an owner's copies together before a run: the union of their files by name, both ways.
+///
+/// Nothing that one drive lacks is a deletion. Keys and config come first, then packs, indexes
+/// and snapshots, each kind durable before the next, so that a crash leaves no snapshot without
+/// its content. To be called under the owner's lock.
+package struct CatchUp: Sendable {
+    private let copies: [DriveBackend]
+    private let judge: ConfigJudge
+
+    /// Catches up `copies`, which are on different drives; `validConfig` decides when configs
+    /// differ.
+    package init(_ copies: [DriveBackend], validConfig: @escaping ConfigJudge) {
+        self.copies = copies
+        judge = validConfig
+    }
+
+    /// Copies what each drive lacks. A drive that fails stands in ``CatchUpReport/behind`` and
+    /// must not be written to in the run that follows. Cancelling stops between pieces.
+    package func run(progress sink: CopyProgressSink? = nil) async -> CatchUpReport {
+        var report = CatchUpReport()
+        let (taken, behind) = await CopySurvey.take(of: copies)
+        report.behind = behind
+        var surveys = taken
+        let tombstones = await tombstones(of: surveys)
+        surveys = settleConfigs(surveys, &report)
+        guard surveys.contains(where: \.isRepository) else { return report }
+        await makeMissingRepositories(surveys, &report)
+        let wanted = await judgeSizes(surveys, &report)
+        let plan = CatchUpPlan(surveys, bad: wanted, tombstones: tombstones)
+        let progress = CopyProgress(
+            .saving, files: plan.fileCount, bytes: plan.byteCount, sink: sink)
+        for kind in CopySurvey.kinds {
+            await copy(kind, plan, surveys, progress, &report)
+        }
+        if Task.isCancelled { report.wasCancelled = true }
+        return report
+    }
+
+    /// The files that any drive's journal names; a journal that cannot be read names none, and
+    /// then a removed file comes back, which costs room only.
+    private func tombstones(of surveys: [CopySurvey]) async -> Set<FileName> {
+        var result: Set<FileName> = []
+        for survey in surveys {
+            result.formUnion(
+                (try? await survey.backend.drive.journal.tombstones(of: survey.backend.owner))
+                    ?? [])
+        }
+        return result
+    }
+
+    /// Keeps the drives whose config is the owner's or is only missing.
+    private func settleConfigs(
+        _ surveys: [CopySurvey], _ report: inout CatchUpReport
+    ) -> [CopySurvey] {
+        let found = Set(surveys.compactMap(\.config))
+        let valid = found.filter(judge)
+        var kept: [CopySurvey] = []
+        for survey in surveys {
+            let system = survey.backend.drive.system
+            if valid.count > 1 {
+                report.behind[survey.drive] = system.error(
+                    .wrongDrive, "the drives hold different repositories of one owner")
+            } else if let config = survey.config, !valid.contains(config) {
+                report.behind[survey.drive] = system.error(
+                    .damaged, "the config of its repository is damaged")
+            } else if survey.isRepository && valid.isEmpty {
+                report.behind[survey.drive] = system.error(
+                    .damaged, "its repository has no config, and no other drive has it")
+            } else {
+                kept.append(survey)
+            }
+        }
+        return kept
+    }
+
+    private func makeMissingRepositories(
+        _ surveys: [CopySurvey], _ report: inout CatchUpReport
+    ) async {
+        for survey in surveys where !survey.isRepository {
+            do throws(BackendError) {
+                try await survey.backend.writing { (folder) throws(BackendError) in
+                    try folder.clearUnfinished()
+                    try folder.makeSkeleton()
+                }
+            } catch {
+                report.behind[survey.drive] = error
+            }
+        }
+    }
+
+    /// Files with different sizes under one name are read: which drives have them bad.
+    private func judgeSizes(
+        _ surveys: [CopySurvey], _ report: inout CatchUpReport
+    ) async -> [DriveID: Set<FileName>] {
+        var bad: [DriveID: Set<FileName>] = [:]
+        for file in CopyJudgement.filesOfDifferentSizes(surveys) {
+            for survey in surveys where survey.sizes[file] != nil {
+                let isGood = await CopyJudgement.isGood(file, on: survey, judge: judge)
+                if !isGood { bad[survey.drive, default: []].insert(file) }
+            }
+        }
+        return bad
+    }
+
+    private func copy(
+        _ kind: FileKind, _ plan: CatchUpPlan, _ surveys: [CopySurvey],
+        _ progress: CopyProgress, _ report: inout CatchUpReport
+    ) async {
+        let targets = surveys.filter { report.behind[$0.drive] == nil }
+        var outcomes: [CatchUpLane.Outcome] = []
+        await withTaskGroup(of: CatchUpLane.Outcome.self) { group in
+            for target in targets {
+                let lane = CatchUpLane(
+                    target: target, surveys: surveys.filter { $0.drive != target.drive },
+                    plan: plan, judge: judge, progress: progress)
+                group.addTask { await lane.run(kind) }
+            }
+            for await outcome in group { outcomes.append(outcome) }
+        }
+        for outcome in outcomes { report.add(outcome) }
+    }
+}
+
+/// What a catch-up did.
+package struct CatchUpReport: Sendable {
+    /// What one drive got.
+    package struct Copied: Hashable, Sendable {
+        package var files = 0
+        package var bytes: UInt64 = 0
+    }
+
+    /// What each drive got that it lacked.
+    package internal(set) var copied: [DriveID: Copied] = [:]
+    /// Files of which a damaged copy was replaced by a good one.
+    package internal(set) var repaired: [CopyFinding] = []
+    /// Files that no drive has good; they are left as they are.
+    package internal(set) var skipped: [CopyFinding] = []
+    /// Drives that are not caught up, and why.
+    package internal(set) var behind: [DriveID: BackendError] = [:]
+    package internal(set) var wasCancelled = false
+
+    mutating func add(_ outcome: CatchUpLane.Outcome) {
+        if outcome.copied.files > 0 {
+            copied[outcome.drive, default: Copied()].files += outcome.copied.files
+            copied[outcome.drive, default: Copied()].bytes += outcome.copied.bytes
+        }
+        repaired += outcome.repaired
+        skipped += outcome.skipped
+        for (drive, error) in outcome.behind where behind[drive] == nil { behind[drive] = error }
+    }
+}

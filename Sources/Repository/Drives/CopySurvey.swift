@@ -1,0 +1,95 @@
+import BackupCore
+import Synchronization
+
+/// What one drive has of an owner's repository, by names and sizes.
+struct CopySurvey: Sendable {
+    let backend: DriveBackend
+    /// Whether there is a repository; without one all else is empty, whatever keys lie there.
+    var isRepository = false
+    var sizes: [FileName: UInt64] = [:]
+    var config: [UInt8]?
+
+    var drive: DriveID { backend.drive.id }
+
+    /// The kinds that all copies must have, in the order in which a crash harms nothing.
+    static let kinds: [FileKind] = [.key, .config, .data, .index, .snapshot]
+
+    /// Looks at every drive at once. Drives that cannot be listed stand in `behind`.
+    static func take(
+        of copies: [DriveBackend]
+    ) async -> (surveys: [CopySurvey], behind: [DriveID: BackendError]) {
+        var results: [Int: Result<CopySurvey, BackendError>] = [:]
+        await withTaskGroup(of: (Int, Result<CopySurvey, BackendError>).self) { group in
+            for (position, copy) in copies.enumerated() {
+                group.addTask { (position, await look(at: copy)) }
+            }
+            for await (position, result) in group { results[position] = result }
+        }
+        var surveys: [CopySurvey] = []
+        var behind: [DriveID: BackendError] = [:]
+        for (position, copy) in copies.enumerated() {
+            switch results[position] {
+            case .success(let survey): surveys.append(survey)
+            case .failure(let error): behind[copy.drive.id] = error
+            case nil: break
+            }
+        }
+        return (surveys, behind)
+    }
+
+    private static func look(at copy: DriveBackend) async -> Result<CopySurvey, BackendError> {
+        do throws(BackendError) {
+            return .success(
+                try await copy.reading { (folder) throws(BackendError) in
+                    try look(at: folder, of: copy)
+                })
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private static func look(
+        at folder: RepositoryFolder, of copy: DriveBackend
+    ) throws(BackendError) -> CopySurvey {
+        try folder.drive.verifyPresent()
+        var survey = CopySurvey(backend: copy)
+        survey.isRepository = try folder.isRepository()
+        guard survey.isRepository else { return survey }
+        for kind in kinds {
+            for file in try folder.list(kind) { survey.sizes[file.name] = file.byteCount }
+        }
+        if survey.sizes[.config] != nil {
+            // What cannot be read is as good as altered: it differs from every good one.
+            do throws(BackendError) {
+                survey.config = try folder.read(
+                    .config, range: 0..<min(1 << 16, survey.sizes[.config] ?? 0))
+            } catch  where error.code == .absent {
+                throw error
+            } catch {
+                survey.config = []
+            }
+        }
+        return survey
+    }
+}
+
+/// Counts progress from several drives and hands it on in order.
+final class CopyProgress: Sendable {
+    private let state: Mutex<RunProgress>
+    private let sink: CopyProgressSink?
+
+    init(_ phase: RunProgress.Phase, files: Int, bytes: UInt64?, sink: CopyProgressSink?) {
+        state = Mutex(RunProgress(phase: phase, filesTotal: files, bytesTotal: bytes))
+        self.sink = sink
+    }
+
+    /// Adds finished work.
+    func add(files: Int = 0, bytes: UInt64 = 0) {
+        state.withLock { progress in
+            progress.filesDone += files
+            progress.bytesDone += bytes
+            // Under the lock, so that numbers never go backwards at the sink.
+            sink?(progress)
+        }
+    }
+}
