@@ -1,0 +1,28 @@
+package import BackupCore
+
+/// A capture that the phone drives, as the test writes it.
+package struct ScriptedPushedCapture: PushedCapture {
+    private let script: @Sendable (any SnapshotBuilder) async throws -> Void
+    private let ending: DeviceError?
+
+    /// Runs `script`; then the phone says that it succeeded, or `ending`. An error that the script
+    /// throws is the phone's `protocolViolation` unless it is a ``DeviceError``.
+    package init(
+        ending: DeviceError? = nil,
+        script: @escaping @Sendable (any SnapshotBuilder) async throws -> Void
+    ) {
+        self.script = script
+        self.ending = ending
+    }
+
+    package func run(into builder: any SnapshotBuilder) async throws(DeviceError) {
+        do {
+            try await script(builder)
+        } catch let error as DeviceError {
+            throw error
+        } catch {
+            throw DeviceError(.protocolViolation, "\(error)")
+        }
+        if let ending { throw ending }
+    }
+}
