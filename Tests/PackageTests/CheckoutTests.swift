@@ -14,6 +14,10 @@ import Testing
         #expect(CodeRules.foreignLibraries(Self.product) == [])
     }
 
+    @Test func oneFileNamesTheDeviceFamilies() {
+        #expect(CodeRules.composition(Self.product) == [])
+    }
+
     @Test func sharedDeclarationsAreDocumented() {
         #expect(CodeRules.documentation(Self.product) == [])
     }

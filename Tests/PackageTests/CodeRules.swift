@@ -34,6 +34,16 @@ enum CodeRules {
         }
     }
 
+    /// One file puts the device families together; nothing else above them knows which there are.
+    static func composition(_ sources: [SwiftSource]) -> [String] {
+        let families: Set<String> = ["AndroidMTP", "USBPresence", "DeviceWorker"]
+        return sources.filter { Layer.of($0.path)?.name == "Appliance" }.flatMap { source in
+            importedModules(source)
+                .filter { families.contains($0.module) && fileStem(source.path) != "Composition" }
+                .map { "\(source.path):\($0.line): only Composition.swift names \($0.module)" }
+        }
+    }
+
     /// What other targets may call says what it means: types, functions and initialisers that are
     /// `package` or `public`. A witness of a port is described at the port; stored properties may
     /// speak for themselves.

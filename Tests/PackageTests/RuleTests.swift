@@ -46,6 +46,13 @@ import Testing
         #expect(CodeRules.foreignLibraries(right) == [])
     }
 
+    @Test func aFamilyNamedOutsideTheCompositionIsNamed() {
+        let job = source("Sources/Appliance/Appliance/Runs/Job.swift", "import DeviceWorker")
+        #expect(CodeRules.composition(job).count == 1)
+        let right = source("Sources/Appliance/Appliance/Composition.swift", "import DeviceWorker")
+        #expect(CodeRules.composition(right) == [])
+    }
+
     @Test(arguments: [
         "package struct Bare {}", "public func bare() {}", "package init(bare: Int) {}",
         "@safe package final class Bare {}", "    package static func bare(_ a: Int) -> Int { a }",
