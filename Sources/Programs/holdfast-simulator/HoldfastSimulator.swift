@@ -1,0 +1,10 @@
+import ArgumentParser
+
+/// Simulated phones for tests and demonstrations.
+@main
+struct HoldfastSimulator: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "holdfast-simulator",
+        abstract: "Simulated phones that unmodified programs can reach over USB/IP.",
+        subcommands: [AndroidCommand.self, ControlCommand.self, TreeCommand.self])
+}

@@ -1,0 +1,217 @@
+import Glibc
+import Synchronization
+
+/// A live view of a real folder: every listing reads the disk anew. Links are not followed,
+/// as a phone's shared storage has none.
+package final class FolderContent: PhoneContent {
+    private struct Nodes {
+        var paths: [UInt64: String] = [:]
+        var numbers: [String: UInt64] = [:]
+    }
+
+    package let isWritable: Bool
+    private let path: String
+    private let nodes: Mutex<Nodes>
+
+    /// Serves the folder at `path`; `isWritable` lets hosts change it.
+    package init(path: String, isWritable: Bool = false) {
+        self.path = path
+        self.isWritable = isWritable
+        nodes = Mutex(
+            Nodes(paths: [ContentTree.root: path], numbers: [path: ContentTree.root]))
+    }
+
+    package var space: (capacity: UInt64, free: UInt64) {
+        var status = statvfs()
+        // Sound: statvfs fills the structure it is given.
+        guard unsafe statvfs(path, &status) == 0 else { return (0, 0) }
+        let block = UInt64(status.f_frsize)
+        return (UInt64(status.f_blocks) * block, UInt64(status.f_bavail) * block)
+    }
+
+    private func path(of node: UInt64) throws(ContentProblem) -> String {
+        guard let path = nodes.withLock({ $0.paths[node] }) else {
+            throw ContentProblem(.invalidObjectHandle)
+        }
+        return path
+    }
+
+    private func number(of path: String) -> UInt64 {
+        nodes.withLock { nodes in
+            if let known = nodes.numbers[path] { return known }
+            let next = UInt64(nodes.paths.count)
+            nodes.numbers[path] = next
+            nodes.paths[next] = path
+            return next
+        }
+    }
+
+    package func children(of folder: UInt64) throws(ContentProblem) -> [ContentEntry] {
+        let parent = try path(of: folder)
+        // Sound: the stream is checked, used on this thread only and closed below.
+        guard let directory = unsafe opendir(parent) else {
+            throw ContentProblem(.invalidObjectHandle)
+        }
+        defer { unsafe closedir(directory) }
+        var entries: [ContentEntry] = []
+        // Sound: an entry is read before the next call to readdir replaces it.
+        while let entry = unsafe readdir(directory) {
+            let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name == "." || name == ".." { continue }
+            if let found = self.entry(at: parent + "/" + name, named: name) {
+                entries.append(found)
+            }
+        }
+        return entries.sorted { $0.name.lexicographicallyPrecedes($1.name) }
+    }
+
+    private func entry(at path: String, named name: String) -> ContentEntry? {
+        var status = stat()
+        // Sound: lstat fills the structure it is given.
+        guard unsafe lstat(path, &status) == 0 else { return nil }
+        let kind = status.st_mode & S_IFMT
+        guard kind == S_IFDIR || kind == S_IFREG else { return nil }
+        return ContentEntry(
+            node: number(of: path), name: Array(name.utf16), isFolder: kind == S_IFDIR,
+            byteCount: kind == S_IFDIR ? 0 : UInt64(status.st_size),
+            modified: Int64(status.st_mtim.tv_sec))
+    }
+
+    package func open(_ node: UInt64) throws(ContentProblem) -> any ContentReader {
+        guard let reader = FileReader(path: try path(of: node)) else {
+            throw ContentProblem(.generalError)
+        }
+        return reader
+    }
+
+    package func make(
+        named name: [UInt16], in folder: UInt64, isFolder: Bool
+    ) throws(ContentProblem) -> ContentEntry {
+        guard isWritable else { throw ContentProblem(.storeReadOnly) }
+        let text = String(decoding: name, as: UTF16.self)
+        let path = try self.path(of: folder) + "/" + text
+        if isFolder {
+            guard unsafe mkdir(path, 0o755) == 0 else { throw ContentProblem(.generalError) }
+        } else {
+            let descriptor = unsafe Glibc.open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o644)
+            guard descriptor >= 0 else { throw ContentProblem(.generalError) }
+            close(descriptor)
+        }
+        guard let entry = entry(at: path, named: text) else { throw ContentProblem(.generalError) }
+        return entry
+    }
+
+    package func write(_ node: UInt64) throws(ContentProblem) -> any ContentWriter {
+        guard isWritable else { throw ContentProblem(.storeReadOnly) }
+        guard let writer = FileWriter(path: try path(of: node)) else {
+            throw ContentProblem(.generalError)
+        }
+        return writer
+    }
+
+    package func remove(_ node: UInt64) throws(ContentProblem) {
+        guard isWritable else { throw ContentProblem(.storeReadOnly) }
+        let path = try path(of: node)
+        for child in (try? children(of: node)) ?? [] {  // not a folder: nothing below it
+            try remove(child.node)
+        }
+        guard unsafe Glibc.remove(path) == 0 else { throw ContentProblem(.generalError) }
+    }
+
+    package func rename(_ node: UInt64, to name: [UInt16]) throws(ContentProblem) {
+        guard isWritable else { throw ContentProblem(.storeReadOnly) }
+        let old = try path(of: node)
+        let folder = old.prefix(upTo: old.lastIndex(of: "/") ?? old.startIndex)
+        let new = folder + "/" + String(decoding: name, as: UTF16.self)
+        guard unsafe access(String(new), F_OK) != 0, unsafe Glibc.rename(old, String(new)) == 0
+        else {
+            throw ContentProblem(.generalError)
+        }
+        nodes.withLock { nodes in
+            nodes.numbers[old] = nil
+            nodes.numbers[String(new)] = node
+            nodes.paths[node] = String(new)
+        }
+    }
+}
+
+/// Reads a file of the disk; its size is the one at opening.
+private final class FileReader: ContentReader {
+    private let descriptor: Int32
+    let byteCount: UInt64
+
+    init?(path: String) {
+        descriptor = unsafe Glibc.open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+        var status = stat()
+        // Sound: fstat fills the structure it is given.
+        guard descriptor >= 0, unsafe fstat(descriptor, &status) == 0 else {
+            byteCount = 0
+            return nil
+        }
+        byteCount = UInt64(status.st_size)
+    }
+
+    deinit {
+        if descriptor >= 0 { close(descriptor) }
+    }
+
+    func read(at offset: UInt64, count: Int, into buffer: inout [UInt8], at index: Int) -> Bool {
+        // Sound: the caller's range lies within the buffer; the pointer does not escape.
+        unsafe buffer.withUnsafeMutableBytes { bytes in
+            var done = 0
+            while done < count {
+                let got = unsafe pread(
+                    descriptor, bytes.baseAddress?.advanced(by: index + done), count - done,
+                    off_t(offset) + off_t(done))
+                if got < 0, errno == EINTR { continue }
+                guard got > 0 else { return false }
+                done += got
+            }
+            return true
+        }
+    }
+}
+
+private final class FileWriter: ContentWriter {
+    private let descriptor: Int32
+    private let path: String
+
+    init?(path: String) {
+        self.path = path
+        descriptor = unsafe Glibc.open(path, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+    }
+
+    deinit {
+        if descriptor >= 0 { close(descriptor) }
+    }
+
+    func append(_ bytes: ArraySlice<UInt8>) -> Bool {
+        // Sound: the pointer is used within the closure only.
+        unsafe bytes.withUnsafeBytes { buffer in
+            var done = 0
+            while done < buffer.count {
+                let wrote = unsafe Glibc.write(
+                    descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done)
+                if wrote < 0, errno == EINTR { continue }
+                guard wrote > 0 else { return false }
+                done += wrote
+            }
+            return true
+        }
+    }
+
+    func finish(modified: Int64?) {
+        guard let modified else { return }
+        let moment = timespec(tv_sec: Int(modified), tv_nsec: 0)
+        let times = [moment, moment]
+        // Sound: futimens reads the two elements of the array.
+        _ = unsafe futimens(descriptor, times)
+    }
+
+    func discard() {
+        unsafe unlink(path)
+    }
+}
