@@ -209,4 +209,32 @@ import Testing
         #expect(error?.code == .workerEnded)
         #expect(error?.detail.contains("code 127") == true)
     }
+
+    @Test func hangingWorkerIsKilledWhenItDoesNotClose() async throws {
+        var deadlines = WorkerDeadlines()
+        deadlines.close = .milliseconds(50)
+        let clock = StandingClock()
+        let session = try await WorkerSession(
+            program: helperProgram(), arguments: ["scripted"], clock: clock, deadlines: deadlines)
+        let call = Task {
+            await deviceError {
+                try await session.list(FolderReference(storage: 7, object: Script.hang))
+            }
+        }
+        await clock.untilSomebodySleeps()
+        call.cancel()
+        _ = await call.value
+        await session.close()
+        #expect(await deviceError { try await session.storages() }?.code == .cancelled)
+    }
+
+    @Test func sessionsLeaveNoProcessAndNoDescriptor() async throws {
+        // In a process of its own, where nothing else opens or starts anything.
+        let error = await deviceError {
+            try await WorkerSession(
+                program: helperProgram(), arguments: ["leaks", helperProgram().executable],
+                clock: StandingClock(), deadlines: WorkerDeadlines())
+        }
+        #expect(error?.detail.contains("code 10") == true, "\(String(describing: error))")
+    }
 }

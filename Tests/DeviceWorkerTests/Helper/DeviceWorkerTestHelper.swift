@@ -8,10 +8,11 @@ import USBPresence
 ///
 ///     device-worker-test-helper presence | android-mtp BUS ADDRESS VENDOR PRODUCT
 ///     device-worker-test-helper scripted
-///     device-worker-test-helper raw HEX
+///     device-worker-test-helper raw HEX | noise HEX
+///     device-worker-test-helper leaks HELPER
 @main
 struct DeviceWorkerTestHelper {
-    static func main() {
+    static func main() async {
         let arguments = Array(CommandLine.arguments.dropFirst())
         switch WorkerCommand(arguments: arguments) {
         case .presence: WorkerMain.serve { USBPresence.detect() }
@@ -25,13 +26,15 @@ struct DeviceWorkerTestHelper {
         switch arguments.first {
         case "scripted":
             WorkerMain.serve { alive throws(DeviceError) in ScriptedLane(alive: alive) }
-        case "raw" where arguments.count == 2: sendRaw(arguments[1])
+        case "raw" where arguments.count == 2: sendRaw(arguments[1], thenListens: true)
+        case "noise" where arguments.count == 2: sendRaw(arguments[1], thenListens: false)
+        case "leaks" where arguments.count == 2: exit(await checkLeaks(arguments[1]) ? 10 : 11)
         default: exit(64)
         }
     }
 
     /// Sends the bytes and then listens until the parent hangs up, as a worker that was taken over.
-    private static func sendRaw(_ hex: String) -> Never {
+    private static func sendRaw(_ hex: String, thenListens: Bool) -> Never {
         var bytes: [UInt8] = []
         var digits = hex[...]
         while digits.count >= 2 {
@@ -40,6 +43,7 @@ struct DeviceWorkerTestHelper {
         }
         // Sound: the array lends its bytes and count.
         _ = unsafe send(WorkerMain.descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        guard thenListens else { exit(0) }
         var scratch = [UInt8](repeating: 0, count: 4096)
         // Sound: as above.
         while unsafe recv(WorkerMain.descriptor, &scratch, scratch.count, 0) > 0 {}
