@@ -31,6 +31,9 @@ import Testing
         let report = await world.backup()
         #expect(report.exitCode == .partial)
         #expect(report.verdict(enrolledDrives: 2) == .partial)
+        let reads = max(0, call - 10)
+        let progress = call < 10 ? "ended:" : "after \(reads) of 12 files"
+        #expect(report.messages.first?.contains(progress) == true)
         let saved = try await world.newestFiles()
         #expect(report.files.new == saved.count)
         #expect(report.snapshots.allSatisfy { $0.snapshot.isPartial })
@@ -101,7 +104,8 @@ import Testing
         let world = World.filled(files: 4)
         world.phone.faults.unplugAtCalls = Set(1...10_000)
         let report = await world.backup()
-        #expect([.partial, .someUnreadable].contains(report.exitCode))
+        #expect(report.exitCode == .phone)
+        #expect(report.snapshots.isEmpty)
     }
 
     @Test(arguments: [0, 5, 12, 18])
@@ -125,6 +129,25 @@ import Testing
         #expect(report.snapshots.isEmpty)
         #expect(report.messages.first?.contains("choose File transfer") == true)
         #expect(world.clock.elapsed() <= .seconds(32))
+    }
+
+    @Test func aPhoneThatIsNeverReachedIsAWaitThatRanOut() async throws {
+        let world = World.filled(files: 2)
+        world.phone.faults.returnAfterTries = nil
+        let session = world.phone.session()
+        let run = world.run()
+        world.phone.unplug()
+        let report = await run.run(session)
+        #expect(report.exitCode == .waitingRanOut)
+        #expect(world.clock.elapsed() <= .seconds(122))
+    }
+
+    @Test func aCheckpointIsWrittenEveryFiveMinutes() async throws {
+        let world = World.filled(files: 12)
+        world.phone.onCall { [clock = world.clock] _ in clock.advance(by: .seconds(100)) }
+        let report = await world.backup()
+        #expect(report.exitCode == .done)
+        #expect(report.statistics.packs > 2)
     }
 
     @Test func aPhoneLockedAgainForGoodKeepsWhatWasRead() async throws {

@@ -53,6 +53,32 @@ import Testing
         #expect(report.files == expected.count)
     }
 
+    @Test func foldersAboveTheChosenOnesGetTheirDates() async throws {
+        let world = World.filled(files: 20)
+        await world.backup()
+        let target = RecordingTarget()
+        _ = try await restore(world, target, paths: ["Internal/Music/Own"])
+        for path in ["Internal", "Internal/Music"] {
+            let node = try #require(try await world.node(path))
+            #expect(await target.directories["/" + path] == .some(node.modified))
+        }
+    }
+
+    @Test func aChosenPathCannotLeadOutOfTheTarget() async throws {
+        let world = World()
+        let leaf = try await world.repository.save(SnapshotRepositoryConformance.source(of: [6]))
+        let inner = try await world.repository.save(tree: [
+            .file("x", modified: .zero, byteCount: 1, content: leaf.content)
+        ])
+        let tree = try await world.repository.save(tree: [
+            .directory("..", modified: .zero, subtree: inner)
+        ])
+        let target = RecordingTarget()
+        let report = try await restore(world, target, paths: ["../x"], tree: tree)
+        #expect(report.exitCode == .notAllRestored)
+        #expect(await target.paths.isEmpty)
+    }
+
     @Test(arguments: ["nowhere", "Internal/DCIM/Cam", "Internal/Download/file2.jpg/x"])
     func aPathThatIsNotThereWritesNothing(path: String) async throws {
         let world = World.filled(files: 20)

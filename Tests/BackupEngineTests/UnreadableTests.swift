@@ -103,6 +103,26 @@ import Testing
         #expect(try await world.newestFiles() == world.phone.allFiles())
     }
 
+    @Test func aPhoneThatCanListNothingHasNoFirstSnapshot() async throws {
+        let world = World.filled(files: 4)
+        world.phone.faults.unlistable = ["/Internal"]
+        let report = await world.backup()
+        #expect(report.exitCode == .phone)
+        #expect(report.snapshots.isEmpty)
+    }
+
+    @Test func whatManyPhonesKeepToTheirAppsIsNoFailure() async throws {
+        let world = World.filled(files: 4)
+        world.phone.put("Internal/Android/data/app/x", [1])
+        world.phone.put("Internal/Android/media/app/y", [2])
+        world.phone.faults.unlistable = ["/Internal/Android/data"]
+        let report = await world.backup()
+        #expect(report.exitCode == .done)
+        #expect(report.skipped.isEmpty)
+        #expect(try await world.newestFiles().count == 5)
+        #expect(try await world.newestNotes().contains("\"private_to_apps\""))
+    }
+
     @Test func aFolderUnlistedAfterAPartialRunKeepsBothRunsFiles() async throws {
         let world = World.filled(files: 12)
         await world.backup()

@@ -184,6 +184,14 @@ package final class ScriptedPhone: Sendable {
         }
     }
 
+    /// Pulls the cable now.
+    package func unplug() {
+        state.withLock { state in
+            state.isGone = true
+            state.triesLeft = state.faults.returnAfterTries
+        }
+    }
+
     /// What a run calls to reach the phone again.
     package func reconnect() throws(DeviceError) -> any DeviceSession {
         let isThere = state.withLock { state in

@@ -85,17 +85,3 @@ struct CaptureParts: Sendable {
         services.events(.notice(RunNotice(code: code, message: message, path: path)))
     }
 }
-
-/// How one capture ended.
-struct CaptureResult {
-    var snapshot: CommittedSnapshot?
-    var files = BackupReport.Files()
-    var bytesRead: UInt64 = 0
-    var skipped: [BackupReport.Skipped] = []
-    /// Each outcome with its sentence for people.
-    var outcomes: [(code: ExitCode, message: String)] = []
-
-    mutating func add(_ code: ExitCode, _ message: String) {
-        outcomes.append((code, message))
-    }
-}

@@ -7,25 +7,28 @@ internal import BackupCore
 actor MediaJourney {
     /// How often a phone may go away with no file finished in between before the run ends.
     private static let lossesWithoutProgress = 5
+    private static let pollsForAMissingCard = 3
 
-    private let parts: CaptureParts
-    private let link: PhoneLink
-    private let meter: ReadMeter
-    private var parents = ParentTrees()
-    private var known: [StorageFacts] = []
+    let parts: CaptureParts
+    let link: PhoneLink
+    let meter: ReadMeter
+    var parents = ParentTrees()
+    var known: [StorageFacts] = []
     /// The attempt in hand, once its listing is whole.
-    private var assembly: SnapshotAssembly?
+    var assembly: SnapshotAssembly?
     /// Whether what the attempt read before the phone went away is a parent already.
     private var assemblyIsKept = false
-    private var plan: PhonePlan?
+    var plan: PhonePlan?
     /// The listing in hand, nil once it is whole.
     private var lister: PhoneLister?
     /// The question of the shrink guard, when it holds this run.
-    private var question: String?
+    var question: String?
     private var losses: [EntryPath: Int] = [:]
     private var lossesInARow = 0
     private var spaceIsChecked = false
-    private var result = CaptureResult()
+    /// Whether the phone was ever readable in this run.
+    var hasBegun = false
+    var result = CaptureResult()
 
     init(_ parts: CaptureParts, link: PhoneLink) {
         self.parts = parts
@@ -53,15 +56,10 @@ actor MediaJourney {
         let limit = parts.request.wait
         let clock = parts.services.clock
         let start = clock.elapsed()
-        let storages: [PhoneStorage]
-        do {
-            storages = try await link.waitForStorages(of: parts.capture, limit: limit)
-        } catch .phone(let error) where error.code == .gone {
-            // Nothing had begun: the phone was not reached, which is a wait that ran out.
-            throw .phone(DeviceError(.waitingForUser, error.detail))
-        }
+        let storages = try await link.waitForStorages(of: parts.capture, limit: limit)
+        hasBegun = true
         try await loadParents()
-        return try await settle(storages, limit: limit - (clock.elapsed() - start))
+        return try await settle(storages, until: start + limit)
     }
 
     private func loadParents() async throws(Interruption) {
@@ -92,14 +90,16 @@ actor MediaJourney {
     /// A card may show some seconds after the main storage: one that is missed is waited for a
     /// little, so that unlocking the phone does not look like a card taken out.
     private func settle(
-        _ storages: [PhoneStorage], limit: Duration
+        _ storages: [PhoneStorage], until deadline: Duration
     ) async throws(Interruption) -> [PhoneStorage] {
         var current = storages
-        var patience = min(limit, PhoneLink.pollInterval * 3)
-        while patience > .zero, !naming.allAreThere(current) {
-            await parts.services.clock.sleep(PhoneLink.pollInterval)
-            patience -= PhoneLink.pollInterval
-            current = try await link.waitForStorages(of: parts.capture, limit: patience)
+        let clock = parts.services.clock
+        for _ in 0..<Self.pollsForAMissingCard where !naming.allAreThere(current) {
+            let left = deadline - clock.elapsed()
+            guard left > .zero else { break }
+            await clock.sleep(min(PhoneLink.pollInterval, left))
+            current = try await link.waitForStorages(
+                of: parts.capture, limit: max(.zero, deadline - clock.elapsed()))
         }
         return current
     }
@@ -184,166 +184,5 @@ actor MediaJourney {
         lossesInARow += 1
         lister = nil
         guard lossesInARow <= Self.lossesWithoutProgress else { throw .phone(error) }
-    }
-}
-
-extension MediaJourney {
-    /// Writes the snapshot of what is assembled.
-    private func commit(isPartial: Bool) async throws(Interruption) {
-        guard let assembly, let plan else { return }
-        parts.services.events(
-            .progress(
-                RunProgress(phase: .saving, filesDone: meter.files.done, filesTotal: nil)))
-        var skipped = plan.skipped
-        skipped.add(assembly.skipped)
-        let tree = try await tree(assembly, notes: notes(plan, assembly, skipped))
-        let draft = SnapshotDraft.of(
-            phone: parts.request.phone, capture: parts.capture, run: parts.request.run,
-            partial: isPartial, tree: tree, parent: parents.base?.id,
-            time: SnapshotTime.next(now: parts.services.clock.now(), after: parents.newestTime),
-            utcOffsetSeconds: parts.services.clock.utcOffsetSeconds(),
-            hostname: parts.request.hostname)
-        let repository = parts.repository
-        result.snapshot = try await stored { () async throws(RepositoryError) in
-            try await repository.commit(draft)
-        }
-        result.files = assembly.files
-        result.files.skipped += plan.skipped.count
-        result.files.removed = isPartial ? 0 : plan.removedFiles
-        result.skipped = skipped.reported
-    }
-
-    private func tree(
-        _ assembly: SnapshotAssembly, notes: SnapshotNotes
-    ) async throws(Interruption) -> ContentID {
-        try await OwnFile.put(notes, newest: assembly.newest, into: assembly.builder)
-        let builder = assembly.builder
-        return try await stored { () async throws(RepositoryError) in
-            try await builder.finish()
-        }
-    }
-
-    private func notes(
-        _ plan: PhonePlan, _ assembly: SnapshotAssembly, _ skipped: SkippedEntries
-    ) -> SnapshotNotes {
-        var notes = SnapshotNotes(
-            link.attributes, family: parts.request.family, capture: parts.capture)
-        notes.storages =
-            plan.facts + known.filter { assembly.keptStorages.contains($0.folder) }
-        notes.renamed = plan.renamed
-        notes.skipped = skipped
-        return notes
-    }
-
-    /// The outcomes of a run that reached its end.
-    private func conclude() {
-        if let question {
-            result.add(
-                .held,
-                "\(question) What is new was saved and nothing was removed. If this is as you "
-                    + "want it, run the backup again with --accept-shrink.")
-        }
-        result.concludeCopies()
-        if plan?.parentIsDamaged == true {
-            parts.notice(
-                "parent_damaged", "A part of an earlier backup is damaged; it was read anew.")
-        }
-    }
-
-    /// The end of a run that did not reach its own: a partial snapshot where there is one to be
-    /// had, and the outcome.
-    private func end(_ interruption: Interruption) async {
-        switch interruption {
-        case .cancelled:
-            await endPartial(.interrupted, "The run was interrupted.")
-        case .phone(let error) where error.mayComeBack:
-            await endLost(error)
-        case .phone(let error):
-            switch error.code {
-            case .protocolViolation, .limitExceeded:
-                result.add(error.exitCode, error.explanation)
-            default:
-                await endPartial(error.exitCode, "\(error.whatHappened) \(error.whatToDo)")
-            }
-        case .repository(let error):
-            result.add(error.exitCode, error.explanation)
-        case .noRoom(let needed):
-            result.add(
-                .driveFull,
-                "No drive has room for the \(ByteCount.text(needed)) to be saved. Nothing was "
-                    + "written. Free some space or connect a larger drive.")
-        }
-    }
-
-    private func endLost(_ error: DeviceError) async {
-        let hadBegun = plan != nil || lossesInARow > 0
-        switch error.code {
-        case .waitingForUser:
-            await endPartial(.waitingRanOut, "\(error.whatHappened) \(error.whatToDo)")
-        default:
-            let files = meter.files
-            let progress = plan == nil ? "" : " after \(files.done) of \(files.total) files"
-            await endPartial(
-                hadBegun ? .partial : error.exitCode,
-                "The connection to the phone ended\(progress): \(error.whatHappened) "
-                    + error.whatToDo)
-        }
-    }
-
-    /// Writes a partial snapshot when something was read or confirmed.
-    private func endPartial(_ code: ExitCode, _ message: String) async {
-        do throws(Interruption) {
-            if let assembly { try await assembly.confirmRest() }
-            guard let assembly, assembly.fileCount > 0 else {
-                result.add(code, "\(message) Nothing new was saved.")
-                return
-            }
-            try await commit(isPartial: true)
-            result.add(
-                code, "\(message) What was saved so far is kept; this backup is not complete.")
-            if let question { result.add(.held, question) }
-            result.concludeCopies()
-        } catch {
-            result.add(code, message)
-            if case .repository(let failure) = error {
-                result.add(failure.exitCode, failure.explanation)
-            }
-        }
-    }
-}
-
-extension CaptureResult {
-    /// The outcomes that the snapshot's copies and the skipped entries are.
-    mutating func concludeCopies() {
-        for receipt in snapshot?.copies ?? [] {
-            guard case .behind(let error) = receipt.state else { continue }
-            add(.notEveryDrive, "\(error.whatHappened) \(error.whatToDo)")
-        }
-        if files.skipped > 0 {
-            add(
-                .someUnreadable,
-                "\(files.skipped) entries could not be read and are named in the report; what was "
-                    + "saved of them before is kept.")
-        }
-    }
-}
-
-/// Our own file in a snapshot.
-enum OwnFile {
-    /// Puts the notes at the root, dated like the newest entry, so that it changes with them only.
-    static func put(
-        _ notes: SnapshotNotes, newest: Timestamp, into builder: TreeSnapshotBuilder
-    ) async throws(Interruption) {
-        do {
-            _ = try await builder.put(
-                source(of: notes.encoded()), at: SnapshotNotes.path, modified: newest)
-        } catch {
-            throw Interruption(error)
-        }
-    }
-
-    private static func source(of bytes: [UInt8]) -> ByteSource<DeviceError> {
-        let rest = RemainingBytes(bytes)
-        return ByteSource(next: { () async throws(DeviceError) in rest.next() })
     }
 }

@@ -1,67 +1,5 @@
 internal import BackupCore
 
-/// What a phone lists, compared with the parents: the plan of what to read and what to keep.
-///
-/// An unchanged file costs a name and a number in memory, a folder that is only kept a name.
-struct PhonePlan {
-    /// How a file stands to the snapshots before this run.
-    enum Standing {
-        case new
-        case changed
-        case unchanged
-    }
-
-    struct FileToRead {
-        let entry: PhoneEntry
-        let name: EntryName
-        let standing: Standing
-    }
-
-    struct FileToKeep {
-        let name: EntryName
-        /// The parent whose node is kept, by its number.
-        let parent: Int
-        let standing: Standing
-    }
-
-    /// One folder of the phone.
-    final class Folder {
-        let name: EntryName
-        let modified: Timestamp
-        let parents: ParentFolder
-        /// False when the phone could not list it: everything beneath is kept.
-        var isListed = true
-        var reads: [FileToRead] = []
-        var keeps: [FileToKeep] = []
-        var folders: [Folder] = []
-
-        init(name: EntryName, modified: Timestamp, parents: ParentFolder) {
-            self.name = name
-            self.modified = modified
-            self.parents = parents
-        }
-
-        /// All names the phone has here.
-        var names: Set<EntryName> {
-            Set(reads.map(\.name) + keeps.map(\.name) + folders.map(\.name))
-        }
-    }
-
-    /// The storages' folders, in the order they are read.
-    var storages: [Folder] = []
-    var facts: [StorageFacts] = []
-    var filesToRead = 0
-    var bytesToRead: UInt64 = 0
-    /// The part of `bytesToRead` that no parent has: what needs room on the drives.
-    var bytesNeeded: UInt64 = 0
-    var removedFiles = 0
-    var shrink = ShrinkGuard()
-    var skipped = SkippedEntries()
-    var renamed: [SnapshotNotes.Renamed] = []
-    /// Whether a parent's folder was damaged and its files are read again.
-    var parentIsDamaged = false
-}
-
 /// Lists a phone folder by folder and compares each folder with the parents at once.
 final class PhoneLister {
     private let media: any MediaSource
@@ -110,6 +48,10 @@ final class PhoneLister {
             if had, !has { plan.shrink.storageIsGone(storage.folder) }
         }
         try await countAbsentStorages(root, present: Set(storages.map(\.folder)))
+        // Nothing listed and nothing to keep is no backup, whatever it would be called.
+        if !plan.storages.contains(where: \.isListed), plan.shrink.keptFiles == 0 {
+            throw .phone(DeviceError(.unreadable, "The phone could not list any of its storages"))
+        }
     }
 
     private func countAbsentStorages(
@@ -136,7 +78,9 @@ final class PhoneLister {
             return try await leaveAlone(folder, path: path, reason: .cycle)
         }
         guard let entries = try await entries(of: reference, path: path) else {
-            return try await leaveAlone(folder, path: path, reason: .folderNotListed)
+            let reason: SkippedEntries.Reason =
+                Self.isPrivateToApps(path) ? .privateToApps : .folderNotListed
+            return try await leaveAlone(folder, path: path, reason: reason)
         }
         let parents = try await ParentEntries.load(folder.parents, from: repository)
         if parents.isDamaged { plan.parentIsDamaged = true }
@@ -185,6 +129,13 @@ final class PhoneLister {
         folder.isListed = false
         plan.skipped.add(path, reason)
         try await count(folder.parents, areGone: false)
+    }
+
+    /// Whether many phones refuse the folder to everybody (`Android/data`, `Android/obb`).
+    private static func isPrivateToApps(_ path: EntryPath) -> Bool {
+        let names = path.names
+        return names.count >= 3 && names[1] == "Android"
+            && (names[2] == "data" || names[2] == "obb")
     }
 
     private static func inReadingOrder(

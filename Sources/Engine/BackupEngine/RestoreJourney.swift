@@ -18,6 +18,9 @@ struct RestoreJourney {
     private let run: RestoreRun
     var report: RestoreReport
     private var progress = RunProgress(phase: .restoring)
+    /// Folders that were made only because something beneath them was selected.
+    private var above: Set<EntryPath> = []
+    private static let impossibleName = "Its name cannot be made in a folder."
 
     init(_ run: RestoreRun) {
         self.run = run
@@ -80,12 +83,37 @@ struct RestoreJourney {
         guard let node = entry.node else {
             return try await restoreContent(of: run.request.tree, at: .root, depth: 0)
         }
+        guard entry.path.names.allSatisfy(\.isTreeName) else {
+            return fail(entry.path, Self.impossibleName)
+        }
         var parent = EntryPath.root
         for name in entry.path.parent.names {
             parent = parent.appending(name)
             guard try await make(parent) else { return }
+            above.insert(parent)
         }
         try await restore(node, at: entry.path, depth: 0)
+    }
+
+    /// Gives the folders above what was selected their dates, the deepest first.
+    mutating func finishFoldersAbove() async throws(End) {
+        for path in above.sorted(by: { $0.names.count > $1.names.count }) {
+            let node: TreeNode?
+            do {
+                node = try await TreeWalk.node(at: path, in: run.request.tree, of: run.repository)
+            } catch {
+                throw .repository(error)
+            }
+            if let node { try await finish(path, node) }
+        }
+    }
+
+    private mutating func finish(_ path: EntryPath, _ node: TreeNode) async throws(End) {
+        do {
+            try await run.target.finishDirectory(path, modified: node.modified, mode: node.mode)
+        } catch {
+            try note(error, path)
+        }
     }
 
     private mutating func restore(
@@ -93,7 +121,7 @@ struct RestoreJourney {
     ) async throws(End) {
         guard !Task.isCancelled else { throw .cancelled }
         guard node.name.isTreeName else {
-            return fail(path, "Its name cannot be made in a folder.")
+            return fail(path, Self.impossibleName)
         }
         switch node.kind {
         case .file: try await restoreFile(node, at: path)
@@ -104,12 +132,7 @@ struct RestoreJourney {
             if let subtree = node.subtree {
                 try await restoreContent(of: subtree, at: path, depth: depth + 1)
             }
-            do {
-                try await run.target.finishDirectory(
-                    path, modified: node.modified, mode: node.mode)
-            } catch {
-                try note(error, path)
-            }
+            try await finish(path, node)
         case .symbolicLink: fail(path, "It is a symbolic link, which is not restored.")
         case .other(let kind):
             fail(path, "It is a \(HostileText.escaped(kind, limit: 40)), which is not restored.")
@@ -154,11 +177,25 @@ struct RestoreJourney {
             report.bytes += node.byteCount
         } catch {
             guard !Task.isCancelled else { throw .cancelled }
+            if error.code == .source { try await endWhenNoDriveIsLeft(node) }
             try note(error, path)
         }
         progress.filesDone += 1
         progress.bytesDone.addSaturating(node.byteCount)
         run.events(.progress(progress))
+    }
+
+    /// A file that cannot be read is one file; no drive at all is the end. The target's error does
+    /// not tell the two apart, so the drives are asked once more.
+    private func endWhenNoDriveIsLeft(_ node: TreeNode) async throws(End) {
+        for id in node.content {
+            do {
+                _ = try await run.repository.blob(id)
+            } catch {
+                if error.code == .noDrive { throw .repository(error) }
+                return
+            }
+        }
     }
 
     /// Writes a file while the next blob is read, so that drive and target work at once.

@@ -77,6 +77,7 @@ package struct RestoreRun: Sendable {
             let selection = try await journey.select()
             try await journey.countWhatIsToCome(selection)
             for entry in selection { try await journey.restoreSelected(entry) }
+            try await journey.finishFoldersAbove()
         } catch {
             journey.end(error)
         }

@@ -10,8 +10,9 @@ struct SkippedEntries {
         case folderNotListed = "folder_not_listed"
         case cycle
         case interrupts
-        case notRepresentable = "not_representable"
         case previousDamaged = "previous_damaged"
+        /// Refused to everybody by many phones, so that it is no failure of this one.
+        case privateToApps = "private_to_apps"
 
         /// The reason for people.
         var sentence: String {
@@ -22,7 +23,7 @@ struct SkippedEntries {
                 "The phone could not list this folder; what was saved of it before is kept."
             case .cycle: "The folder contains itself and is cut here."
             case .interrupts: "The connection broke each time it was read."
-            case .notRepresentable: "It cannot be stored under its name."
+            case .privateToApps: "The phone keeps this folder to its apps."
             case .previousDamaged: "It cannot be read now and its earlier copy is damaged."
             }
         }
@@ -37,10 +38,11 @@ struct SkippedEntries {
     static let namedLimit = 10_000
 
     private(set) var entries: [Entry] = []
+    /// Those that make a run end with 22.
     private(set) var count = 0
 
     mutating func add(_ path: EntryPath, _ reason: Reason) {
-        count += 1
+        if reason != .privateToApps { count += 1 }
         if entries.count < Self.namedLimit { entries.append(Entry(path: path, reason: reason)) }
     }
 
@@ -51,6 +53,8 @@ struct SkippedEntries {
 
     /// As a report has them.
     var reported: [BackupReport.Skipped] {
-        entries.map { .init(path: $0.path, reason: $0.reason.sentence) }
+        entries.filter { $0.reason != .privateToApps }.map {
+            .init(path: $0.path, reason: $0.reason.sentence)
+        }
     }
 }

@@ -5,6 +5,9 @@ internal import BackupCore
 /// When reading breaks off, ``confirmRest()`` keeps what the plan has confirmed and is not yet
 /// in the tree, without the phone: a partial snapshot lacks only what was not read.
 final class SnapshotAssembly {
+    /// How much work a crash may lose at most: what is indexed is not read from a drive again.
+    private static let checkpointInterval = Duration.seconds(300)
+
     private let parts: CaptureParts
     private let plan: PhonePlan
     /// The root folder as the parents have it.
@@ -28,6 +31,8 @@ final class SnapshotAssembly {
     private(set) var keptStorages: [EntryName] = []
     /// The entry being read, for telling at which one a phone went away.
     private(set) var position = EntryPath.root
+    /// When the index is written next.
+    private var nextCheckpoint: Duration
     /// What is in the tree already, in folders that are still open.
     private var done: [EntryPath: Set<EntryName>] = [:]
 
@@ -42,12 +47,13 @@ final class SnapshotAssembly {
         self.meter = meter
         self.keepsMissing = keepsMissing
         self.givenUp = givenUp
+        nextCheckpoint = parts.services.clock.elapsed() + Self.checkpointInterval
         builder = TreeSnapshotBuilder(repository: parts.repository)
     }
 
     /// Reads and keeps everything. After an interruption only ``confirmRest()`` may follow.
     func assemble() async throws(Interruption) {
-        meter.begin(files: plan.filesToRead, bytes: plan.bytesToRead)
+        if media != nil { meter.begin(files: plan.filesToRead, bytes: plan.bytesToRead) }
         for storage in plan.storages {
             _ = try await add(storage, at: EntryPath([storage.name]))
         }
@@ -139,6 +145,7 @@ extension SnapshotAssembly {
         position = path
         let latest = entries.latest(file.name)
         guard !givenUp.contains(path) else { return try await skip(path, .interrupts, latest) }
+        try await checkpointWhenDue()
         let source: ByteSource<DeviceError>
         do {
             source = try await media.read(file.entry)
@@ -153,6 +160,14 @@ extension SnapshotAssembly {
         } catch {
             guard case .source(let device) = error else { throw Interruption(error) }
             return try await failed(device, latest, at: path)
+        }
+    }
+
+    private func checkpointWhenDue() async throws(Interruption) {
+        guard parts.services.clock.elapsed() >= nextCheckpoint else { return }
+        nextCheckpoint = parts.services.clock.elapsed() + Self.checkpointInterval
+        try await stored { () async throws(RepositoryError) in
+            try await self.parts.repository.checkpoint()
         }
     }
 

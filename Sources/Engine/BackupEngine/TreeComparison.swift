@@ -13,7 +13,7 @@ struct TreeComparison {
         from before: ContentID?, to after: ContentID, in repository: any SnapshotRepository
     ) async throws(RepositoryError) -> BackupReport.Files {
         var comparison = TreeComparison(repository)
-        try await comparison.compare(before, after)
+        try await comparison.compare(before, after, at: .root)
         return comparison.files
     }
 
@@ -31,11 +31,14 @@ struct TreeComparison {
     }
 
     private mutating func compare(
-        _ before: ContentID?, _ after: ContentID?
+        _ before: ContentID?, _ after: ContentID?, at path: EntryPath
     ) async throws(RepositoryError) {
         let old = try await entries(before)
         let new = try await entries(after)
         for name in Set(old.keys).union(new.keys) {
+            let here = path.appending(name)
+            // Reports count the phone's files, not ours.
+            guard here != SnapshotNotes.path else { continue }
             let (was, now) = (old[name], new[name])
             if now?.kind == .file || was?.kind == .file { count(was, now) }
             let (from, to) = (was?.subtree, now?.subtree)
@@ -43,7 +46,7 @@ struct TreeComparison {
             if from == to {
                 try await countUnchanged(to)
             } else {
-                try await compare(from, to)
+                try await compare(from, to, at: here)
             }
         }
     }
