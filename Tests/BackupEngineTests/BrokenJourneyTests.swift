@@ -119,6 +119,19 @@ import Testing
         #expect(try await world.newestFiles() == world.phone.allFiles())
     }
 
+    @Test(arguments: 1...9, [1, 3])
+    func aPhoneThatListsNothingWhileLockedLosesNothing(call: Int, polls: Int) async throws {
+        let world = World.filled(files: 12)
+        await world.backup()
+        world.phone.faults.lockAtCall = call
+        world.phone.faults.unlockAfterPolls = polls
+        world.phone.faults.listsNothingWhenLocked = true
+        let report = await world.backup()
+        #expect(report.exitCode == .done)
+        #expect(report.files.removed == 0)
+        #expect(try await world.newestFiles() == world.phone.allFiles())
+    }
+
     @Test func aPhoneThatIsNeverUnlockedIsNoEmptyPhone() async throws {
         let world = World.filled(files: 12)
         await world.backup()

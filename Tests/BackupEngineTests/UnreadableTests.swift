@@ -49,7 +49,8 @@ import Testing
                 ScriptedEntry(name: "true", kind: .file([1]), modified: .zero),
             ]
         }
-        let report = await world.backup()
+        let drive = DriveSpace(drive: DriveID(trusted: "a"), name: "a", freeBytes: 65 << 30)
+        let report = await world.backup(drives: [drive])
         #expect(report.exitCode == .someUnreadable)
         #expect(try await world.newestFiles() == ["/Internal/true": [1]])
     }

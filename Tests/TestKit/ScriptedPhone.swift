@@ -67,6 +67,8 @@ package struct PhoneFaults: Sendable {
     package var unlockAfterPolls: Int? = 0
     /// How many tries to reach it fail after an unplug; nil for never again.
     package var returnAfterTries: Int? = 0
+    /// Whether it lists empty folders while it is locked, instead of refusing.
+    package var listsNothingWhenLocked = false
     /// Files it refuses.
     package var unreadable: Set<String> = []
     /// Files that end so many bytes early.

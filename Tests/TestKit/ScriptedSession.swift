@@ -69,7 +69,12 @@ final class ScriptedSession: DeviceSession, MediaSource {
 
     func list(_ folder: FolderReference) async throws(DeviceError) -> [PhoneEntry] {
         let place = try self.place(folder)
-        try call(place.path)
+        do {
+            try call(place.path)
+        } catch  where error.code == .waitingForUser {
+            guard phone.state.withLock({ $0.faults.listsNothingWhenLocked }) else { throw error }
+            return []
+        }
         let (entries, cannot) = phone.state.withLock { state in
             (
                 Self.entries(at: place.positions, of: state.storages[place.storage]),

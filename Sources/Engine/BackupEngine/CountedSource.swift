@@ -10,6 +10,9 @@ final class ReadMeter: Sendable {
         var progress = RunProgress(phase: .reading)
     }
 
+    /// The largest file of which the phone did not tell the size: 64 GiB.
+    private static let unannouncedLimit: UInt64 = 64 << 30
+
     private let state = Mutex(State())
     private let events: RunEventSink
 
@@ -58,6 +61,10 @@ final class ReadMeter: Sendable {
                 }
                 self.count(UInt64(piece?.count ?? 0))
                 let fits = byteCount.map { piece == nil ? total == $0 : total <= $0 } ?? true
+                guard byteCount != nil || total <= Self.unannouncedLimit else {
+                    throw DeviceError(
+                        .limitExceeded, "A file of unannounced size does not end", path: path)
+                }
                 guard fits else {
                     throw DeviceError(
                         .wrongSize,

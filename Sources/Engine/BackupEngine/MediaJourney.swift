@@ -133,6 +133,7 @@ actor MediaJourney {
         let lister = PhoneLister(parts, media: media, givenUp: givenUp)
         self.lister = lister
         try await lister.list(naming.assign(storages), parents: parents.root)
+        try await confirm(storages, media)
         let plan = lister.plan
         self.plan = plan
         self.lister = nil
@@ -146,6 +147,19 @@ actor MediaJourney {
         self.assembly = assembly
         assemblyIsKept = false
         try await assembly.assemble()
+    }
+
+    /// Holds that the storages are still there after they were listed: a phone that was locked, or
+    /// lost a card, meanwhile may have listed less than it has.
+    private func confirm(
+        _ storages: [PhoneStorage], _ media: any MediaSource
+    ) async throws(Interruption) {
+        let now: [PhoneStorage]
+        do { now = try await media.storages() } catch { throw Interruption(error) }
+        guard Set(now.map(\.handle)).isSuperset(of: storages.map(\.handle)) else {
+            throw .phone(
+                DeviceError(.waitingForUser, "The phone was locked while it listed its files"))
+        }
     }
 
     private func checkSpace(_ plan: PhonePlan) async throws(Interruption) {

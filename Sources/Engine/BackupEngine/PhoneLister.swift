@@ -36,6 +36,7 @@ final class PhoneLister {
         plan.facts = storages.map(\.facts)
         for storage in storages {
             let known = plan.shrink
+            let neededBefore = plan.bytesNeeded
             let folder = PhonePlan.Folder(
                 name: storage.folder, modified: .zero, parents: root.folder(storage.folder))
             let reference = FolderReference(storage: storage.handle, object: nil)
@@ -45,6 +46,11 @@ final class PhoneLister {
             let has =
                 plan.shrink.listedFiles > known.listedFiles
                 || plan.shrink.keptFiles > known.keptFiles
+            // A storage cannot hold more than it has, whatever sizes its files announce.
+            let total = storage.facts.totalBytes
+            if total > 0 {
+                plan.bytesNeeded = min(plan.bytesNeeded, neededBefore.addingSaturating(total))
+            }
             if had, !has { plan.shrink.storageIsGone(storage.folder) }
         }
         try await countAbsentStorages(root, present: Set(storages.map(\.folder)))
@@ -77,13 +83,13 @@ final class PhoneLister {
         guard seen.insert(reference).inserted else {
             return try await leaveAlone(folder, path: path, reason: .cycle)
         }
-        guard let entries = try await entries(of: reference, path: path) else {
+        let parents = try await ParentEntries.load(folder.parents, from: repository)
+        if parents.isDamaged { plan.parentIsDamaged = true }
+        guard let entries = try await entries(of: reference, path: path, parents: parents) else {
             let reason: SkippedEntries.Reason =
                 Self.isPrivateToApps(path) ? .privateToApps : .folderNotListed
             return try await leaveAlone(folder, path: path, reason: reason)
         }
-        let parents = try await ParentEntries.load(folder.parents, from: repository)
-        if parents.isDamaged { plan.parentIsDamaged = true }
         let named = names.assign(entries)
         try await sort(named, into: folder, path: path, parents: parents)
         events(.progress(RunProgress(phase: .listing, filesDone: plan.shrink.listedFiles)))
@@ -101,12 +107,20 @@ final class PhoneLister {
 
     /// A folder's entries but for those that are never saved; nil when it cannot be listed.
     private func entries(
-        of reference: FolderReference, path: EntryPath
+        of reference: FolderReference, path: EntryPath, parents: ParentEntries
     ) async throws(Interruption) -> [PhoneEntry]? {
         guard !givenUp.contains(path) else { return nil }
-        let entries: [PhoneEntry]
-        do {
+        var entries: [PhoneEntry]
+        do throws(DeviceError) {
             entries = try await media.list(reference)
+            if entries.isEmpty, !parents.names.isEmpty {
+                // Some phones list empty folders the moment they are locked.
+                let storages = try await media.storages()
+                guard !storages.isEmpty else {
+                    throw DeviceError(.waitingForUser, "The phone was locked", path: path)
+                }
+                entries = try await media.list(reference)
+            }
         } catch {
             guard error.concernsOneEntry, !Task.isCancelled else { throw Interruption(error) }
             return nil

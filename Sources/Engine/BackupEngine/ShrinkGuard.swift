@@ -82,8 +82,11 @@ enum ByteCount {
 
 extension UInt64 {
     /// Adds sizes that a phone announced: the sum of lies stays a large number and never traps.
-    mutating func addSaturating(_ other: UInt64) {
+    mutating func addSaturating(_ other: UInt64) { self = addingSaturating(other) }
+
+    /// The sum, or the largest number.
+    func addingSaturating(_ other: UInt64) -> UInt64 {
         let (sum, overflows) = addingReportingOverflow(other)
-        self = overflows ? .max : sum
+        return overflows ? .max : sum
     }
 }
