@@ -2,6 +2,7 @@ import BackupCore
 import Drives
 import Glibc
 import ResticFormat
+import Synchronization
 import Testing
 
 @Suite struct DriveBackendTests: ~Copyable {
@@ -216,6 +217,54 @@ import Testing
             let bytes = numbers.bytes(5000)
             return (DrivePair.file(kind, bytes), bytes)
         }
+    }
+
+    @Test func bytesAreDurableBeforeTheNameAndTheNameAfterTheFlush() async throws {
+        let path = folder.folder("a")
+        try await DrivePair.initialise(
+            try await DrivePair.enrol(path).repository(DrivePair.owner))
+        let calls = Mutex<[DriveCall]>([])
+        let drive = try await Drive.open(
+            path: path,
+            options: DrivePair.options(fault: { call in
+                calls.withLock { $0.append(call) }
+                return nil
+            }))
+        let backend = drive.repository(DrivePair.owner)
+        calls.withLock { $0 = [] }
+        try await backend.write(DrivePair.file(.index, [1]), [1])
+        let order: [DriveCall] = [
+            .create, .allocate, .write, .sync, .changeMode, .close, .rename,
+        ]
+        #expect(calls.withLock { $0 }.filter(order.contains) == order)
+        calls.withLock { $0 = [] }
+        try await backend.flush()
+        #expect(calls.withLock { $0 }.filter { $0 == .sync } == [.sync])
+        var raw = stat()
+        let stored =
+            DrivePair.repositoryPath(path) + "/"
+            + DrivePair.file(.index, [1]).relativePath
+        #expect(unsafe lstat(stored, &raw) == 0)
+        #expect(raw.st_mode & 0o7777 == 0o400)
+    }
+
+    @Test func failedSyncIsNotRepeatedOnTheSameFile() async throws {
+        let path = folder.folder("a")
+        try await DrivePair.initialise(
+            try await DrivePair.enrol(path).repository(DrivePair.owner))
+        let calls = Mutex<[DriveCall]>([])
+        let drive = try await Drive.open(
+            path: path,
+            options: DrivePair.options(fault: { call in
+                calls.withLock { calls in
+                    calls.append(call)
+                    return calls.filter { $0 == .sync }.count == 1 && call == .sync
+                        ? .error(EIO) : nil
+                }
+            }))
+        try await drive.repository(DrivePair.owner).write(DrivePair.file(.index, [1]), [1])
+        let order = calls.withLock { $0 }.filter { [.create, .sync, .unlink].contains($0) }
+        #expect(order == [.create, .sync, .unlink, .create, .sync])
     }
 
     @Test func shortAndInterruptedWritesAreContinued() async throws {

@@ -72,27 +72,38 @@ struct SeededNumbers: RandomNumberGenerator {
     }
 }
 
-/// Makes the n-th system call fail, counted over all kinds.
+/// Makes the n-th system call fail, counted over all kinds or some.
 final class NthCall: Sendable {
     private let state: Mutex<(count: Int, didFail: Bool)>
     private let failing: Int?
     private let fault: DriveFault
     private let isSticky: Bool
+    private let kinds: Set<DriveCall>
+
+    /// The calls that change a drive.
+    static let changes: Set<DriveCall> = [
+        .create, .allocate, .write, .sync, .close, .rename, .unlink, .makeDirectory,
+    ]
 
     /// Fails call `failing` (from 1) with `fault`, and all after it when sticky.
-    init(failing: Int? = nil, _ fault: DriveFault = .error(EIO), isSticky: Bool = false) {
+    init(
+        failing: Int? = nil, _ fault: DriveFault = .error(EIO), isSticky: Bool = false,
+        kinds: Set<DriveCall> = Set(DriveCall.allCases)
+    ) {
         state = Mutex((0, false))
         self.failing = failing
         self.fault = fault
         self.isSticky = isSticky
+        self.kinds = kinds
     }
 
     var count: Int { state.withLock { $0.count } }
     var didFail: Bool { state.withLock { $0.didFail } }
 
     var hook: DriveFaultHook {
-        { _ in
+        { call in
             self.state.withLock { state in
+                guard self.kinds.contains(call) else { return nil }
                 state.count += 1
                 guard let failing = self.failing,
                     state.count == failing || self.isSticky && state.count > failing

@@ -4,7 +4,7 @@ package import BackupCore
 ///
 /// Nothing that one drive lacks is a deletion. Keys and config come first, then packs, indexes
 /// and snapshots, each kind durable before the next, so that a crash leaves no snapshot without
-/// its content. To be called under the owner's lock.
+/// its content. To be called under the owner's lock: left-overs of earlier runs are swept first.
 package struct CatchUp: Sendable {
     private let copies: [DriveBackend]
     private let judge: ConfigJudge
@@ -20,6 +20,7 @@ package struct CatchUp: Sendable {
     /// must not be written to in the run that follows. Cancelling stops between pieces.
     package func run(progress sink: CopyProgressSink? = nil) async -> CatchUpReport {
         var report = CatchUpReport()
+        await CopySurvey.sweep(copies)
         let (taken, behind) = await CopySurvey.take(of: copies)
         report.behind = behind
         var surveys = taken

@@ -14,6 +14,14 @@ struct CopySurvey: Sendable {
     /// The kinds that all copies must have, in the order in which a crash harms nothing.
     static let kinds: [FileKind] = [.key, .config, .data, .index, .snapshot]
 
+    /// Removes what earlier runs left; only for who holds the owner's lock.
+    static func sweep(_ copies: [DriveBackend]) async {
+        for copy in copies {
+            // A drive that cannot be swept fails the look that follows, which says why.
+            _ = try? await copy.sweep()
+        }
+    }
+
     /// Looks at every drive at once. Drives that cannot be listed stand in `behind`.
     static func take(
         of copies: [DriveBackend]

@@ -87,7 +87,7 @@ package final class DriveBackend: RepositoryBackend {
     }
 
     package func receipts() async -> [CopyReceipt] {
-        [CopyReceipt(drive: drive.id, state: folder.hasPending ? .written : .durable)]
+        [CopyReceipt(drive: drive.id, state: folder.copyState)]
     }
 
     package func freeBytes() async -> UInt64 {

@@ -1,4 +1,4 @@
-package import BackupCore
+import BackupCore
 import CSystem
 import Glibc
 import Synchronization
@@ -9,13 +9,13 @@ import Synchronization
 /// Names are single components relative to an open folder and are never followed when they are
 /// links; only ``openFolder(path:)`` takes a path. Interrupted calls are repeated, except `fsync`
 /// and `close`, whose outcome is unknown then.
-package final class DriveSyscalls: Sendable {
+final class DriveSyscalls: Sendable {
     private let drive: DriveID?
     private let fault: DriveFaultHook?
     private let finished = Atomic<UInt64>(0)
 
     /// Calls on `drive`, with `fault` asked before each.
-    package init(drive: DriveID? = nil, fault: DriveFaultHook? = nil) {
+    init(drive: DriveID? = nil, fault: DriveFaultHook? = nil) {
         self.drive = drive
         self.fault = fault
     }

@@ -16,6 +16,7 @@ package struct Heal: Sendable {
 
     /// Reads everything, repairs what can be, and reads each repaired file back from the medium.
     package func run(progress sink: CopyProgressSink? = nil) async -> HealReport {
+        await CopySurvey.sweep(copies)
         let (judgement, audit) = await CopyAudit.judge(
             copies, readData: true, judge: judge, sink: sink)
         var report = HealReport(audit: audit)

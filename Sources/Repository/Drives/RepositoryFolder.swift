@@ -19,6 +19,9 @@ final class RepositoryFolder: Sendable {
     struct Pending {
         var folders: Set<[PathBytes]> = []
         var files: [FileName: UInt64] = [:]
+        /// The flush that failed: what it was to make durable may be lost, and asking the kernel
+        /// again could wrongly succeed.
+        var failure: BackendError?
     }
 
     init(drive: Drive, owner: OwnerID) {
@@ -215,16 +218,23 @@ final class RepositoryFolder: Sendable {
 
     func forget(_ file: FileName) { pending.withLock { pending in pending.files[file] = nil } }
 
-    /// Whether anything is not durable yet.
-    var hasPending: Bool { pending.withLock { !$0.folders.isEmpty } }
+    /// How far what was stored has come.
+    var copyState: CopyState {
+        pending.withLock { pending in
+            if let failure = pending.failure { return .behind(failure) }
+            return pending.folders.isEmpty ? .durable : .written
+        }
+    }
 
-    /// Takes what is not durable yet; it counts as lost when the flush fails.
+    /// Takes what is not durable yet.
     func takePending() -> Pending {
         pending.withLock { pending in
-            defer { pending = Pending() }
+            defer { pending = Pending(failure: pending.failure) }
             return pending
         }
     }
+
+    func noteFailure(_ error: BackendError) { pending.withLock { $0.failure = error } }
 }
 
 extension FileStatus {

@@ -121,9 +121,19 @@ extension RepositoryFolder {
     }
 
     /// Makes all that was stored durable: the entries of every folder that changed; then every
-    /// new file must be there with its size, and the drive still be where it was.
+    /// new file must be there with its size, and the drive still be where it was. After a failure
+    /// every later flush fails too.
     func flush() throws(BackendError) {
-        let pending = takePending()
+        do throws(BackendError) {
+            try flushOnce(takePending())
+        } catch {
+            noteFailure(error)
+            throw error
+        }
+    }
+
+    private func flushOnce(_ pending: Pending) throws(BackendError) {
+        if let failure = pending.failure { throw failure }
         guard !pending.folders.isEmpty else { return }
         for folder in pending.folders {
             try system.sync(try open(folder))
