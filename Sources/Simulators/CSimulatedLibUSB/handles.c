@@ -1,22 +1,10 @@
 // Opening, claiming and resetting.
 #define _GNU_SOURCE
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "library.h"
-
-// The reader thread must never take a signal meant for the program.
-static int start_reader(libusb_device_handle *handle) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int result = pthread_create(&handle->reader, NULL, read_replies, handle);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return result;
-}
 
 int libusb_open(libusb_device *device, libusb_device_handle **result) {
     struct wire_device found;
@@ -39,12 +27,11 @@ int libusb_open(libusb_device *device, libusb_device_handle **result) {
     handle->configuration = device->configuration_count > 0 ? device->configurations[0][5] : 0;
     for (int i = 0; i < MAX_INTERFACES; i++) handle->claims[i] = -1;
     pthread_mutex_init(&handle->send_lock, NULL);
-    if (start_reader(handle) != 0) {
-        close(fd);
-        libusb_unref_device(device);
-        free(handle);
-        return LIBUSB_ERROR_NO_MEM;
-    }
+    pthread_mutex_lock(&handle->context->lock);
+    handle->next = handle->context->handles;
+    handle->context->handles = handle;
+    wake(handle->context);
+    pthread_mutex_unlock(&handle->context->lock);
     *result = handle;
     return LIBUSB_SUCCESS;
 }
@@ -52,8 +39,20 @@ int libusb_open(libusb_device *device, libusb_device_handle **result) {
 void libusb_close(libusb_device_handle *handle) {
     if (handle == NULL) return;
     for (int i = 0; i < MAX_INTERFACES; i++) (void)libusb_release_interface(handle, i);
-    shutdown(handle->fd, SHUT_RDWR);
-    pthread_join(handle->reader, NULL);
+    libusb_context *context = handle->context;
+    pthread_mutex_lock(&context->lock);
+    context->closing++;
+    while (context->reading) {
+        wake(context);
+        pthread_cond_wait(&context->changed, &context->lock);
+    }
+    libusb_device_handle **link = &context->handles;
+    while (*link != NULL && *link != handle) link = &(*link)->next;
+    if (*link == handle) *link = handle->next;
+    finish_all(context, handle);
+    context->closing--;
+    pthread_cond_broadcast(&context->changed);
+    pthread_mutex_unlock(&context->lock);
     close(handle->fd);
     pthread_mutex_destroy(&handle->send_lock);
     libusb_unref_device(handle->device);

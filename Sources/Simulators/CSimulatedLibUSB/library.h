@@ -12,6 +12,7 @@
 #define MAX_CONFIGURATION_BYTES 4096
 #define MAX_CONFIGURATIONS 4
 #define MAX_INTERFACES 32
+#define MAX_HANDLES 64
 #define MAX_TRANSFER_BYTES (64 * 1024 * 1024)
 
 struct transfer_record;
@@ -27,6 +28,11 @@ struct libusb_context {
     // Readable while finished transfers wait for their callbacks (for libusb_get_pollfds).
     int wake_fd;
     bool interrupted;
+    // A thread is in poll or reads a message; handles may not go away meanwhile.
+    bool reading;
+    // How many threads wait for that to end, to close a handle.
+    int closing;
+    struct libusb_device_handle *handles;
     int references;
 };
 
@@ -48,7 +54,8 @@ struct libusb_device_handle {
     libusb_context *context;
     int fd;
     uint32_t devid;
-    pthread_t reader;
+    // Guarded by the context's lock.
+    struct libusb_device_handle *next;
     // Keeps URBs whole on the wire; taken before the context's lock, never after.
     pthread_mutex_t send_lock;
     // Guarded by the context's lock.
@@ -79,8 +86,10 @@ libusb_context *context_or_default(libusb_context *context);
 int64_t now_ms(void);
 int copy_control_in(int fd, uint32_t devid, uint8_t request_type, uint8_t request, uint16_t value,
                     uint16_t index, uint8_t *data, uint16_t length);
-// Runs on the handle's own thread until its connection ends.
-void *read_replies(void *handle);
+// Ends all transfers of a handle with "no device"; the context's lock is held.
+void finish_all(libusb_context *context, libusb_device_handle *handle);
+// Makes a thread that polls look again.
+void wake(libusb_context *context);
 int interface_of_endpoint(libusb_device *device, uint8_t endpoint);
 
 #endif

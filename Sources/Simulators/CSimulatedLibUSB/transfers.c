@@ -1,7 +1,9 @@
-// Transfers: submitted on the caller's thread, answered on the handle's reader thread, and given
-// back in libusb's event loop, so that callbacks run where a program expects them.
+// Transfers: submitted on the caller's thread, answered and given back in libusb's event loop, so
+// that callbacks run where a program expects them. There is no thread of our own, because a
+// program may open a device, fork and go on in the child (jmtpfs does).
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -73,9 +75,7 @@ static void finish(libusb_context *context, struct transfer_record *record,
         context->done_first = record;
     }
     context->done_last = record;
-    uint64_t one = 1;
-    ssize_t ignored = write(context->wake_fd, &one, sizeof one);
-    (void)ignored;
+    wake(context);
     pthread_cond_broadcast(&context->changed);
 }
 
@@ -124,7 +124,7 @@ static int read_submit_reply(libusb_device_handle *handle, const uint8_t *header
     pthread_mutex_lock(&context->lock);
     struct transfer_record *record =
         find_active(context, handle, wire_get32(header + 4), false);
-    // From here on the record stays: only this thread finishes what it is receiving.
+    // From here on the record stays: only the reading thread finishes what it receives.
     if (record != NULL) record->receiving = true;
     pthread_mutex_unlock(&context->lock);
     if (record == NULL) return discard(handle->fd, 0);
@@ -167,30 +167,74 @@ static void read_unlink_reply(libusb_device_handle *handle, const uint8_t *heade
     pthread_mutex_unlock(&context->lock);
 }
 
-void *read_replies(void *argument) {
-    libusb_device_handle *handle = argument;
+// The connection ended: so does everything that waits on it.
+static void end_connection(libusb_device_handle *handle) {
     libusb_context *context = handle->context;
-    uint8_t header[USBIP_HEADER_SIZE];
-    while (wire_receive_all(handle->fd, header, sizeof header) == 0) {
-        uint32_t command = wire_get32(header);
-        if (command == USBIP_RET_SUBMIT) {
-            if (read_submit_reply(handle, header) < 0) break;
-        } else if (command == USBIP_RET_UNLINK) {
-            read_unlink_reply(handle, header);
-        } else {
-            break;
-        }
-    }
     pthread_mutex_lock(&context->lock);
     handle->gone = true;
+    finish_all(context, handle);
+    pthread_mutex_unlock(&context->lock);
+}
+
+void finish_all(libusb_context *context, libusb_device_handle *handle) {
     struct transfer_record *at = context->active;
     while (at != NULL) {
         struct transfer_record *next = at->next;
         if (at->handle == handle) finish(context, at, LIBUSB_TRANSFER_NO_DEVICE);
         at = next;
     }
+}
+
+static void read_message(libusb_device_handle *handle) {
+    uint8_t header[USBIP_HEADER_SIZE];
+    int result = wire_receive_all(handle->fd, header, sizeof header);
+    if (result == 0) {
+        uint32_t command = wire_get32(header);
+        if (command == USBIP_RET_SUBMIT) {
+            result = read_submit_reply(handle, header);
+        } else if (command == USBIP_RET_UNLINK) {
+            read_unlink_reply(handle, header);
+        } else {
+            result = -1;
+        }
+    }
+    if (result < 0) end_connection(handle);
+}
+
+// Reads what the devices of the context sent, waiting until `deadline` for the first of it.
+// One thread at a time does this; the lock is held on entry and on return.
+static void read_messages(libusb_context *context, int64_t deadline) {
+    struct pollfd polled[MAX_HANDLES + 1];
+    libusb_device_handle *handles[MAX_HANDLES];
+    nfds_t count = 0;
+    for (libusb_device_handle *at = context->handles; at != NULL; at = at->next) {
+        if (at->gone || count == MAX_HANDLES) continue;
+        polled[count] = (struct pollfd){.fd = at->fd, .events = POLLIN};
+        handles[count++] = at;
+    }
+    polled[count] = (struct pollfd){.fd = context->wake_fd, .events = POLLIN};
+    context->reading = true;
     pthread_mutex_unlock(&context->lock);
-    return NULL;
+    int64_t left = deadline - now_ms();
+    int ready = poll(polled, count + 1, left > 0 ? (int)left : 0);
+    for (nfds_t i = 0; ready > 0 && i < count; i++) {
+        if (polled[i].revents != 0) read_message(handles[i]);
+    }
+    pthread_mutex_lock(&context->lock);
+    context->reading = false;
+    pthread_cond_broadcast(&context->changed);
+}
+
+void wake(libusb_context *context) {
+    uint64_t one = 1;
+    ssize_t ignored = write(context->wake_fd, &one, sizeof one);
+    (void)ignored;
+}
+
+static void clear_wake(libusb_context *context) {
+    uint64_t value;
+    ssize_t ignored = read(context->wake_fd, &value, sizeof value);
+    (void)ignored;
 }
 
 // MARK: submitting and cancelling
@@ -260,7 +304,7 @@ int libusb_submit_transfer(struct libusb_transfer *transfer) {
         add_active(context, record);
     }
     pthread_mutex_unlock(&context->lock);
-    // A send that fails means the connection is gone: the reader thread finishes the record.
+    // A send that fails means the connection is gone: the event loop finishes the record.
     if (problem == LIBUSB_SUCCESS) (void)send_submit(handle, record);
     pthread_mutex_unlock(&handle->send_lock);
     return problem;
@@ -312,9 +356,7 @@ static bool run_callbacks(libusb_context *context) {
         context->done_first = record->next;
         if (context->done_first == NULL) {
             context->done_last = NULL;
-            uint64_t ignored;
-            ssize_t got = read(context->wake_fd, &ignored, sizeof ignored);
-            (void)got;
+            clear_wake(context);
         }
         record->next = NULL;
         record->state = RECORD_IDLE;
@@ -365,17 +407,27 @@ int libusb_handle_events_timeout_completed(libusb_context *context, struct timev
                                             : (int64_t)limit->tv_sec * 1000
                                                   + (limit->tv_usec + 999) / 1000);
     pthread_mutex_lock(&context->lock);
+    // Even with no time to wait, what has arrived is read once.
+    bool looked = false;
     for (;;) {
         if (completed != NULL && *completed) break;
         if (run_callbacks(context)) break;
         if (context->interrupted) {
             context->interrupted = false;
+            clear_wake(context);
             break;
         }
         int64_t next = expire(context);
         if (context->done_first != NULL) continue;
-        if (now_ms() >= end) break;
-        wait_until(context, next != 0 && next < end ? next : end);
+        if (looked && now_ms() >= end) break;
+        int64_t until = next != 0 && next < end ? next : end;
+        if (context->reading || context->closing > 0) {
+            wait_until(context, until);
+        } else {
+            read_messages(context, until);
+            if (context->done_first == NULL && !context->interrupted) clear_wake(context);
+        }
+        looked = true;
     }
     pthread_mutex_unlock(&context->lock);
     return LIBUSB_SUCCESS;
@@ -412,6 +464,7 @@ void libusb_interrupt_event_handler(libusb_context *context) {
     context = context_or_default(context);
     pthread_mutex_lock(&context->lock);
     context->interrupted = true;
+    wake(context);
     pthread_cond_broadcast(&context->changed);
     pthread_mutex_unlock(&context->lock);
 }

@@ -33,7 +33,7 @@ struct GeneratedNames {
         "Download/\u{627}\u{644}\u{639}\u{631}\u{628}\u{64A}\u{629}.txt",
         "Pictures/Screenshots/Screenshot 2024-05-01 at 9.41.00\u{202F}AM.png",
         "Download/Rechnung M\u{E4}rz 2024 (1).txt", "Download/.nomedia",
-        "Download/" + String(repeating: "n", count: 251) + ".txt",
+        "Download/" + String(repeating: "\u{E9}", count: 125) + "n.txt",
         "Documents/Notes/Reisepl\u{E4}ne & Ideen.txt",
     ]
 
