@@ -138,6 +138,18 @@ import Testing
         await lock.release()
     }
 
+    @Test func lockThatSomebodyRemovedIsNotTrusted() async throws {
+        let key = MasterKey.random()
+        let lock = try await acquire(key, exclusive: true)
+        for name in backend.names(.lock) { try await backend.remove(name) }
+        await clock.waitForSleeper()
+        clock.advance(.seconds(301))
+        await clock.waitForSleeper()
+        #expect(!lock.isTrustworthy)
+        await lock.release()
+        #expect(backend.names(.lock).isEmpty)
+    }
+
     @Test func sweepRemovesOwnLocksOnly() async throws {
         let key = MasterKey.random()
         let ids = Diary()

@@ -4,7 +4,7 @@ import Synchronization
 ///
 /// Each new megabyte costs 256 page faults; the ones that come back are reused instead.
 final class BufferPool: Sendable {
-    private static let keptCount = 6
+    private static let keptCount = 4
     /// Smaller ones are not worth keeping.
     private static let leastCapacity = 1 << 20
     /// One chunk of the largest size and a piece of the source.

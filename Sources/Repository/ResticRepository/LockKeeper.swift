@@ -8,6 +8,8 @@ final class LockKeeper: Sendable {
         /// Lock files of ours that may exist; more than one only while replacing.
         var ids: [ContentID] = []
         var refreshed: Duration
+        /// Somebody removed our lock, so others may be at work.
+        var isStolen = false
     }
 
     private let backend: any RepositoryBackend
@@ -38,7 +40,8 @@ final class LockKeeper: Sendable {
     }
 
     var isTrustworthy: Bool {
-        clock.elapsed() - state.withLock { $0.refreshed } < LockRules.trustAge
+        let (refreshed, isStolen) = state.withLock { ($0.refreshed, $0.isStolen) }
+        return !isStolen && clock.elapsed() - refreshed < LockRules.trustAge
     }
 
     /// The clock may be wrong (no battery); the newest date in the repository is a lower bound.
@@ -103,6 +106,9 @@ final class LockKeeper: Sendable {
     func refresh() async -> Bool {
         let old = state.withLock { $0.ids }
         do throws(BackendError) {
+            // `restic unlock` of another user removes locks of programs that live.
+            let present = Set(try await backend.list(.lock).map(\.name.id))
+            if present.isDisjoint(with: old) { state.withLock { $0.isStolen = true } }
             try await write()
         } catch {
             // The lock stays as it is; `isTrustworthy` tells when it has been so for too long.

@@ -52,7 +52,8 @@ package final class RepositoryLock: Sendable {
         return RepositoryLock(keeper, clock: clock)
     }
 
-    /// Whether others still respect the lock: false once refreshing has failed for 22.5 minutes.
+    /// Whether others still respect the lock: false once refreshing has failed for 22.5 minutes,
+    /// or when a refresh found that somebody had removed the file.
     /// The holder must then stop writing to this drive.
     package var isTrustworthy: Bool { keeper.isTrustworthy }
 

@@ -217,6 +217,8 @@ final class RepositoryWriter: Sendable {
         let first = state.withLock { state in
             let first = state.failure ?? error
             state.failure = first
+            // Its threads end; what they still seal is of no use.
+            state.pipeline = nil
             return first
         }
         ledger.blobs.withLock { $0.forgetFresh() }

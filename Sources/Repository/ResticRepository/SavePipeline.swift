@@ -13,7 +13,7 @@ final class SavePipeline: Sendable {
     private static let batchByteCount = 1 << 20
     private static let batchBlobCount = 256
     /// Plain bytes that may wait for the sealing threads.
-    private static let queueByteCount = 12 << 20
+    private static let queueByteCount = 6 << 20
 
     private struct State {
         var data: [PendingBlob] = []

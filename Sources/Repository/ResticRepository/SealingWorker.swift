@@ -97,7 +97,7 @@ private final class SealingState {
         let range = pack.append(
             blob.key, plain: frame ?? blob.bytes,
             uncompressedLength: frame == nil ? nil : UInt32(blob.bytes.count), sealer: sealer,
-            capacity: packByteCount + (1 << 20))
+            capacity: packByteCount + Chunker.maximum + (1 << 20))
         do throws(FormatError) {
             try prove(pack, range, is: blob.key.id, frame == nil ? nil : blob.bytes.count)
         } catch {
