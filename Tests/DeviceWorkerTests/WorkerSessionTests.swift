@@ -1,4 +1,5 @@
 import BackupCore
+import DeviceTestKit
 import Glibc
 import Testing
 

@@ -1,4 +1,5 @@
 import BackupCore
+import DeviceTestKit
 import DeviceWorker
 import Glibc
 
@@ -11,7 +12,7 @@ func checkLeaks(_ helper: String) async -> Bool {
     await runSessions(helper)
     // The last job of a thread may hold a session for a moment after its answer.
     for _ in 0..<200 where descriptorCount() != before {
-        await RealClock().sleep(.milliseconds(10))
+        await RunningClock().sleep(.milliseconds(10))
     }
     // ECHILD says that no child is left, zombies included.
     let hasChild = waitpid(-1, nil, WNOHANG) != -1 || errno != ECHILD
@@ -25,7 +26,7 @@ private func runSessions(_ helper: String) async {
             let session = try await WorkerSession(
                 program: program,
                 arguments: round % 4 == 3 ? ["noise", "aaaaaaaaaaaaaaaaaaaaaaaa"] : ["scripted"],
-                clock: RealClock(), deadlines: WorkerDeadlines())
+                clock: RunningClock(), deadlines: WorkerDeadlines())
             if round % 4 == 1 {
                 _ = try await session.list(FolderReference(storage: 7, object: 9_000_001))
             }
@@ -51,16 +52,4 @@ private func fcntlIsOpen(_ descriptor: Int32) -> Bool {
     var status = stat()
     // Sound: a local that the call fills.
     return unsafe fstat(descriptor, &status) == 0
-}
-
-/// The machine's own time.
-struct RealClock: RunClock {
-    func now() -> Timestamp { .zero }
-    func utcOffsetSeconds() -> Int { 0 }
-    func elapsed() -> Duration { ContinuousClock.now - RealClock.start }
-    func sleep(_ duration: Duration) async {
-        // An error means that the task was cancelled, which ends the wait as the port wants.
-        try? await Task.sleep(for: duration)
-    }
-    private static let start = ContinuousClock.now
 }

@@ -1,34 +1,11 @@
-import BackupCore
+package import BackupCore
 import Glibc
 import Synchronization
 
-@testable import DeviceWorker
-
-/// What the helper's scripted lane does for which handle.
-enum Script {
-    static let crash: UInt64 = 9_000_001
-    static let hang: UInt64 = 9_000_002
-    /// In a listing: signs of life for ever. As a file: refused.
-    static let aliveForEver: UInt64 = 9_000_003
-    static let refused: UInt64 = 9_000_003
-    /// In a listing: the phone goes. As a file: one byte short.
-    static let gone: UInt64 = 9_000_004
-    static let short: UInt64 = 9_000_004
-    /// In a listing: the process exits with 3. As a file: one byte long.
-    static let exit: UInt64 = 9_000_005
-    static let long: UInt64 = 9_000_005
-    static let endless: UInt64 = 9_000_006
-
-    /// An entry as a listing would give it.
-    static func file(_ object: UInt64, _ byteCount: UInt64?) -> PhoneEntry {
-        PhoneEntry(
-            storage: 7, object: object, name: "file", isFolder: false, byteCount: byteCount,
-            modified: .zero)
-    }
-}
+package import DeviceWorker
 
 /// Where the helper was built: beside the running test program.
-func helperProgram(environment: [String: String] = [:]) -> WorkerProgram {
+package func helperProgram(environment: [String: String] = [:]) -> WorkerProgram {
     var path = [UInt8](repeating: 0, count: 4096)
     // Sound: the buffer's size is told.
     let length = unsafe readlink("/proc/self/exe", &path, path.count)
@@ -45,7 +22,7 @@ func helperProgram(environment: [String: String] = [:]) -> WorkerProgram {
 }
 
 /// A clock that stands still until it is told.
-final class StandingClock: RunClock {
+package final class StandingClock: RunClock {
     private struct State {
         var elapsed: Duration = .zero
         var sleepers: [UInt64: (due: Duration, wake: CheckedContinuation<Void, Never>)] = [:]
@@ -54,11 +31,14 @@ final class StandingClock: RunClock {
     }
     private let state = Mutex(State())
 
-    func now() -> Timestamp { .zero }
-    func utcOffsetSeconds() -> Int { 0 }
-    func elapsed() -> Duration { state.withLock { $0.elapsed } }
+    /// A clock at zero.
+    package init() {}
 
-    func sleep(_ duration: Duration) async {
+    package func now() -> Timestamp { .zero }
+    package func utcOffsetSeconds() -> Int { 0 }
+    package func elapsed() -> Duration { state.withLock { $0.elapsed } }
+
+    package func sleep(_ duration: Duration) async {
         let number = state.withLock { state in
             state.next += 1
             return state.next
@@ -82,7 +62,7 @@ final class StandingClock: RunClock {
     }
 
     /// Waits until somebody sleeps.
-    func untilSomebodySleeps() async {
+    package func untilSomebodySleeps() async {
         await withCheckedContinuation { continuation in
             let isNow = state.withLock { state in
                 if state.sleepers.isEmpty { state.watchers.append(continuation) }
@@ -93,7 +73,7 @@ final class StandingClock: RunClock {
     }
 
     /// Moves the time and wakes whose time has come.
-    func advance(_ duration: Duration) {
+    package func advance(_ duration: Duration) {
         let woken = state.withLock { state in
             state.elapsed += duration
             let due = state.sleepers.filter { $0.value.due <= state.elapsed }
@@ -104,15 +84,8 @@ final class StandingClock: RunClock {
     }
 }
 
-/// A session with the scripted lane.
-func scriptedSession(_ clock: any RunClock = StandingClock()) async throws -> WorkerSession {
-    try await WorkerSession(
-        program: helperProgram(), arguments: ["scripted"], clock: clock,
-        deadlines: WorkerDeadlines())
-}
-
 /// The error that `body` throws, nil when it throws none.
-func deviceError<Value>(_ body: () async throws -> Value) async -> DeviceError? {
+package func deviceError<Value>(_ body: () async throws -> Value) async -> DeviceError? {
     do {
         _ = try await body()
         return nil
@@ -122,7 +95,7 @@ func deviceError<Value>(_ body: () async throws -> Value) async -> DeviceError? 
 }
 
 /// All bytes of a source, which is closed.
-func allBytes(_ source: ByteSource<DeviceError>) async throws(DeviceError) -> [UInt8] {
+package func allBytes(_ source: ByteSource<DeviceError>) async throws(DeviceError) -> [UInt8] {
     var bytes: [UInt8] = []
     do throws(DeviceError) {
         while let piece = try await source.next() { bytes += piece }
@@ -134,11 +107,18 @@ func allBytes(_ source: ByteSource<DeviceError>) async throws(DeviceError) -> [U
     return bytes
 }
 
-/// How many descriptors this process has open.
-func openDescriptorCount() -> Int {
-    var count = 0
-    guard let folder = unsafe opendir("/proc/self/fd") else { return -1 }
-    defer { unsafe closedir(folder) }
-    while unsafe readdir(folder) != nil { count += 1 }
-    return count
+/// The machine's own time.
+package struct RunningClock: RunClock {
+    private static let start = ContinuousClock.now
+
+    /// The clock.
+    package init() {}
+
+    package func now() -> Timestamp { .zero }
+    package func utcOffsetSeconds() -> Int { 0 }
+    package func elapsed() -> Duration { ContinuousClock.now - Self.start }
+    package func sleep(_ duration: Duration) async {
+        // An error means that the task was cancelled, which ends the wait as the port wants.
+        try? await Task.sleep(for: duration)
+    }
 }

@@ -1,0 +1,81 @@
+import BackupCore
+import DeviceTestKit
+import DeviceWorker
+import Foundation
+import SimulatedPhones
+
+/// A simulated phone in this process, and the real worker program beside it that reaches the phone
+/// through libmtp and the replacement libusb.
+final class SimulatedSession {
+    let phone: SimulatedAndroidPhone
+    let family: WorkerFamily
+    private let directory: String
+
+    /// A phone with `storages`; `clock` and `deadlines` are the family's.
+    init(
+        _ storages: [SimulatedPhones.PhoneStorage], options: PhoneOptions = PhoneOptions(),
+        clock: any RunClock = RunningClock(), deadlines: WorkerDeadlines = WorkerDeadlines()
+    ) throws {
+        directory = temporaryFolder()
+        phone = try SimulatedAndroidPhone(
+            options: options, storages: storages, directory: directory)
+        family = WorkerFamily(
+            program: helperProgram(environment: phone.environment), clock: clock,
+            deadlines: deadlines)
+    }
+
+    /// A phone whose one storage follows a script.
+    convenience init(
+        script: String, options: PhoneOptions = PhoneOptions(),
+        clock: any RunClock = RunningClock()
+    ) throws {
+        let content = ScriptedContent(try ContentScript(json: Array(script.utf8)))
+        try self.init(
+            [SimulatedPhones.PhoneStorage(name: "Internal shared storage", content: content)],
+            options: options, clock: clock)
+    }
+
+    deinit {
+        phone.stop()
+        // What is left in the system's temporary folder is harmless.
+        try? FileManager.default.removeItem(atPath: directory)
+    }
+
+    /// Finds the phone on the bus and opens it.
+    func open() async throws -> (session: any DeviceSession, media: any MediaSource) {
+        guard let found = try await family.detect().first else {
+            throw DeviceError(.gone, "There is no phone on the simulated bus")
+        }
+        let session = try await family.open(found)
+        guard case .pulled(let media) = session.source(of: .media) else {
+            throw DeviceError(.unsuitable, "There is no media")
+        }
+        return (session, media)
+    }
+}
+
+/// A new folder's path; the folder is not made.
+func temporaryFolder() -> String {
+    NSTemporaryDirectory() + "holdfast-" + UUID().uuidString.prefix(13)
+}
+
+extension MediaSource {
+    /// Everything below a folder, by path.
+    func walk(_ folder: FolderReference, _ path: String = "") async throws -> [String: PhoneEntry] {
+        var found: [String: PhoneEntry] = [:]
+        for entry in try await list(folder) {
+            let path = path + "/" + String(decoding: entry.name.bytes, as: UTF8.self)
+            found[path] = entry
+            if entry.isFolder { found.merge(try await walk(entry.folder, path)) { a, _ in a } }
+        }
+        return found
+    }
+
+    /// The root of the first storage.
+    func firstRoot() async throws -> FolderReference {
+        guard let storage = try await storages().first else {
+            throw DeviceError(.waitingForUser, "No storage")
+        }
+        return FolderReference(storage: storage.handle, object: nil)
+    }
+}
