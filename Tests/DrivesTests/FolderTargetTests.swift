@@ -163,6 +163,25 @@ import Testing
         #expect(PlainFile.read(target + "/a/b") == [1])
     }
 
+    @Test func twoFoldersThatAreOneOnTheTargetAreToldApart() async throws {
+        // As on a filesystem that ignores case: two names, one folder.
+        let (upper, lower) = (folder.folder("target") + "/DCIM", target + "/dcim")
+        unsafe mkdir(upper, 0o700)
+        unsafe mkdir(lower, 0o700)
+        guard Shell.run("mount", "--bind", upper, lower) == 0 else {
+            print("not tried: nothing may be mounted here")
+            return
+        }
+        defer { Shell.run("umount", "-l", lower) }
+        let restore = try await FolderTarget.open(path: target, overwrite: true)
+        try await write(EntryPath(text: "DCIM/a"), [1], to: restore)
+        #expect(
+            await code { () throws(RestoreError) in
+                try await write(EntryPath(text: "dcim/a"), [2], to: restore)
+            } == .exists)
+        #expect(PlainFile.read(upper + "/a") == [1])
+    }
+
     @Test(arguments: [false, true])
     func plantedLinksAreNeverFollowed(overwrite: Bool) async throws {
         let outside = folder.folder("outside")

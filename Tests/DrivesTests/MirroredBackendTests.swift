@@ -208,6 +208,46 @@ final class Switch: Sendable {
         #expect(try await copies[0].list(.data).count == 12)
     }
 
+    @Test func driveThatBecomesReadOnlyFallsBehind() async throws {
+        let mount = folder.folder("readonly")
+        guard Shell.run("mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", mount) == 0 else {
+            print("not tried: no filesystem may be mounted here")
+            return
+        }
+        defer { Shell.run("umount", "-l", mount) }
+        let copies = [try await copy("a"), try await copy("readonly")]
+        let mirror = MirroredBackend(copies)
+        let packs = Self.packs(4, seed: 12)
+        for (file, bytes) in packs.prefix(2) { try await mirror.write(file, bytes) }
+        try await mirror.flush()
+        #expect(Shell.run("mount", "-o", "remount,ro", mount) == 0)
+        for (file, bytes) in packs.dropFirst(2) { try await mirror.write(file, bytes) }
+        try await mirror.flush()
+        #expect(mirror.behind.mapValues(\.code) == [copies[1].drive.id: .readOnly])
+        // What it has can still be read.
+        #expect(try await mirror.read(packs[0].0, range: nil, copy: 1) == packs[0].1)
+        #expect(try await copies[0].list(.data).count == 4)
+    }
+
+    @Test func driveTakenOutInTheMiddleOfAFileIsAbsent() async throws {
+        let path = folder.path + "/b"
+        let copies = [
+            try await copy("a"),
+            try await copy(
+                "b",
+                fault: { call in
+                    guard call == .rename else { return nil }
+                    Shell.run("mv", path, path + "-elsewhere")
+                    return .error(EIO)
+                }),
+        ]
+        let mirror = MirroredBackend(copies)
+        let packs = Self.packs(2, seed: 13)
+        for (file, bytes) in packs { try await mirror.write(file, bytes) }
+        try await mirror.flush()
+        #expect(mirror.behind.mapValues(\.code) == [copies[1].drive.id: .absent])
+    }
+
     @Test func unmountedDriveIsAbsentAndItsEmptyFolderStaysEmpty() async throws {
         let mount = folder.folder("mount")
         guard Shell.run("mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", mount) == 0 else {

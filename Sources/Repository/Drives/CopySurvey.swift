@@ -71,7 +71,7 @@ struct CopySurvey: Sendable {
             do throws(BackendError) {
                 survey.config = try folder.read(
                     .config, range: 0..<min(1 << 16, survey.sizes[.config] ?? 0))
-            } catch  where error.code == .absent {
+            } catch let error where error.code == .absent {
                 throw error
             } catch {
                 survey.config = []

@@ -93,7 +93,7 @@ package final class Drive: Sendable {
             let found = try system.status(PathBytes(Self.folderName), in: mount)
             let record = try system.status(Self.recordName, in: root)
             isThere = found?.identity == rootIdentity && record != nil
-        } catch  where error.nativeCode == ENOENT || error.nativeCode == ENOTDIR {
+        } catch let error where error.nativeCode == ENOENT || error.nativeCode == ENOTDIR {
             isThere = false
         }
         guard isThere else { throw system.error(.absent, "its folder is no longer there") }

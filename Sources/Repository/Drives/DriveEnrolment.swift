@@ -24,7 +24,7 @@ extension Drive {
         let mount: Descriptor
         do throws(BackendError) {
             mount = try system.openFolder(path: path)
-        } catch  where error.nativeCode == ENOENT || error.nativeCode == ENOTDIR {
+        } catch let error where error.nativeCode == ENOENT || error.nativeCode == ENOTDIR {
             throw system.error(.absent, "there is no folder \(HostileText.escaped(path))")
         }
         try system.makeFolder(PathBytes(folderName), in: mount)

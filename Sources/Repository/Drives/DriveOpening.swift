@@ -59,7 +59,7 @@ extension Drive {
             root = try system.openFolder(
                 PathBytes(folderName), in: try system.openFolder(path: path))
             bytes = try system.readSmallFile(recordName, in: root)
-        } catch  where [ENOENT, ENOTDIR, ELOOP].contains(error.nativeCode) {
+        } catch let error where [ENOENT, ENOTDIR, ELOOP].contains(error.nativeCode) {
             throw system.error(.absent, "there is no enrolled drive at \(shown)")
         }
         guard let bytes else {
@@ -140,7 +140,7 @@ package final class UnidentifiedDrive: Sendable {
             let repositories: Descriptor
             do throws(BackendError) {
                 repositories = try system.openFolder("repositories", in: root)
-            } catch  where error.nativeCode == ENOENT {
+            } catch let error where error.nativeCode == ENOENT {
                 return [:]
             }
             var found: [OwnerID: [UInt8]] = [:]

@@ -205,7 +205,7 @@ final class DriveSyscalls: Sendable {
     ) throws(BackendError) {
         do throws(BackendError) {
             try rename(name, in: folder, to: newName, in: newFolder, replacing: false)
-        } catch  where error.nativeCode == EINVAL || error.nativeCode == ENOSYS {
+        } catch let error where error.nativeCode == EINVAL || error.nativeCode == ENOSYS {
             // Some FUSE filesystems know no flags. Ours is the only writer under its lock, so a
             // look first is as good.
             if try status(newName, in: newFolder) != nil { throw failure(.rename, EEXIST) }
@@ -239,7 +239,7 @@ final class DriveSyscalls: Sendable {
             // Sound: the text is lent for the call.
             _ = try unsafe named(.unlink, name) { unsafe unlinkat(folder.number, $0, 0) }
             return true
-        } catch  where error.nativeCode == ENOENT {
+        } catch let error where error.nativeCode == ENOENT {
             return false
         }
     }
@@ -251,7 +251,7 @@ final class DriveSyscalls: Sendable {
             // Sound: the text is lent for the call.
             _ = try unsafe named(.makeDirectory, name) { unsafe mkdirat(folder.number, $0, 0o700) }
             return true
-        } catch  where error.nativeCode == EEXIST {
+        } catch let error where error.nativeCode == EEXIST {
             return false
         }
     }
@@ -264,7 +264,7 @@ final class DriveSyscalls: Sendable {
             _ = try unsafe named(.status, name) {
                 unsafe fstatat(folder.number, $0, &raw, AT_SYMLINK_NOFOLLOW)
             }
-        } catch  where error.nativeCode == ENOENT {
+        } catch let error where error.nativeCode == ENOENT {
             return nil
         }
         return FileStatus(raw)

@@ -41,7 +41,7 @@ final class FolderTargetTree: Sendable {
     ) throws(BackendError) -> Descriptor {
         do throws(BackendError) {
             return try system.openFolder(path: path)
-        } catch  where error.nativeCode == ENOENT {
+        } catch let error where error.nativeCode == ENOENT {
             var components = path.split(separator: "/").map(String.init)
             guard let name = components.popLast() else { throw error }
             let start = path.hasPrefix("/") ? "/" : "./"
@@ -106,7 +106,7 @@ final class FolderTargetTree: Sendable {
                 return OpenFile(
                     descriptor: try system.createFile(temporary, in: folder), folder: folder,
                     temporaryName: temporary, name: final, overwrite: overwrite)
-            } catch  where error.nativeCode == EEXIST && number < 1_000_000_000 {
+            } catch let error where error.nativeCode == EEXIST && number < 1_000_000_000 {
                 continue
             }
         }

@@ -84,7 +84,7 @@ package struct Journal: Sendable {
         let folder: Descriptor
         do throws(BackendError) {
             folder = try system.openFolder("journal", in: drive.root)
-        } catch  where error.nativeCode == ENOENT {
+        } catch let error where error.nativeCode == ENOENT {
             return JournalReading(entries: [], damage: [.missing(1)])
         }
         var reading = JournalReading(entries: [], damage: [])

@@ -67,7 +67,7 @@ final class RepositoryFolder: Sendable {
         let path = Self.folder(of: file)
         do throws(BackendError) {
             return try open(path)
-        } catch  where error.nativeCode == ENOENT {
+        } catch let error where error.nativeCode == ENOENT {
             var folder = try open()
             for (depth, name) in path.enumerated() {
                 if try system.makeFolder(name, in: folder) {
@@ -84,7 +84,7 @@ final class RepositoryFolder: Sendable {
     func isRepository() throws(BackendError) -> Bool {
         do throws(BackendError) {
             if try system.status("config", in: try open()) != nil { return true }
-        } catch  where error.nativeCode == ENOENT {
+        } catch let error where error.nativeCode == ENOENT {
             return false
         }
         for kind in [FileKind.snapshot, .index, .data] where try !list(kind).isEmpty {
@@ -122,7 +122,7 @@ final class RepositoryFolder: Sendable {
     ) throws(BackendError) -> Descriptor? {
         do throws(BackendError) {
             return try system.openFolder(name, in: folder)
-        } catch  where [ENOENT, ENOTDIR, ELOOP].contains(error.nativeCode) {
+        } catch let error where [ENOENT, ENOTDIR, ELOOP].contains(error.nativeCode) {
             return nil
         }
     }
@@ -148,7 +148,7 @@ final class RepositoryFolder: Sendable {
         do throws(BackendError) {
             return try system.status(
                 PathBytes(Self.lastName(of: file)), in: try open(Self.folder(of: file)))
-        } catch  where error.nativeCode == ENOENT {
+        } catch let error where error.nativeCode == ENOENT {
             return nil
         }
     }
@@ -174,9 +174,9 @@ final class RepositoryFolder: Sendable {
         do throws(BackendError) {
             source = try system.openFile(
                 PathBytes(Self.lastName(of: file)), in: try open(Self.folder(of: file)))
-        } catch  where error.nativeCode == ENOENT {
+        } catch let error where error.nativeCode == ENOENT {
             throw system.error(.noSuchFile, "\(file.relativePath) is not there")
-        } catch  where error.nativeCode == ELOOP {
+        } catch let error where error.nativeCode == ELOOP {
             throw system.error(.damaged, "\(file.relativePath) is a link")
         }
         guard try system.status(source).kind == .regular else {
@@ -189,7 +189,7 @@ final class RepositoryFolder: Sendable {
     func isGood(_ file: FileName) throws(BackendError) -> Bool {
         do throws(BackendError) {
             return try hash(file) == file.id
-        } catch  where error.code == .damaged || error.code == .noSuchFile {
+        } catch let error where error.code == .damaged || error.code == .noSuchFile {
             return false
         }
     }

@@ -27,7 +27,7 @@ extension RepositoryFolder {
     func storeUnchecked(_ file: FileName, _ bytes: [UInt8]) throws(BackendError) {
         do throws(BackendError) {
             try storeUncheckedOnce(file, bytes)
-        } catch  where error.code == .io {
+        } catch let error where error.code == .io {
             try storeUncheckedOnce(file, bytes)
         }
     }
@@ -79,7 +79,7 @@ extension RepositoryFolder {
     func clearUnfinished() throws(BackendError) {
         do throws(BackendError) {
             for file in try list(.key) { try moveAside(file.name) }
-        } catch  where error.nativeCode == ENOENT {
+        } catch let error where error.nativeCode == ENOENT {
             // Not even a folder was made.
             return
         }
@@ -92,7 +92,7 @@ extension RepositoryFolder {
         let repository: Descriptor
         do throws(BackendError) {
             repository = try open()
-        } catch  where error.nativeCode == ENOENT {
+        } catch let error where error.nativeCode == ENOENT {
             return 0
         }
         var swept = try system.sweep(repository)

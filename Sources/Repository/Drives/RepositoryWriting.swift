@@ -18,9 +18,24 @@ extension RepositoryFolder {
     ) throws(BackendError) {
         try prepare(file, byteCount: byteCount)
         do throws(BackendError) {
-            try storeOnce(file, byteCount: byteCount, fill: fill)
-        } catch  where error.code == .io {
-            try storeOnce(file, byteCount: byteCount, fill: fill)
+            do throws(BackendError) {
+                try storeOnce(file, byteCount: byteCount, fill: fill)
+            } catch let error where error.code == .io {
+                try storeOnce(file, byteCount: byteCount, fill: fill)
+            }
+        } catch {
+            throw diagnosed(error)
+        }
+    }
+
+    /// What really happened: a drive that was taken out meanwhile answers with all kinds of
+    /// errors.
+    private func diagnosed(_ error: BackendError) -> BackendError {
+        do throws(BackendError) {
+            try drive.verifyPresent()
+            return error
+        } catch let other {
+            return other.code == .absent ? other : error
         }
     }
 
@@ -50,7 +65,7 @@ extension RepositoryFolder {
             guard config != nil || !needsConfig else {
                 throw system.error(.damaged, "the repository of \(owner) has no config")
             }
-        } catch  where error.nativeCode == ENOENT {
+        } catch let error where error.nativeCode == ENOENT {
             throw system.error(.noSuchFile, "there is no repository of \(owner)")
         }
         guard file.kind == .data else { return }
@@ -75,7 +90,7 @@ extension RepositoryFolder {
         let name = PathBytes(Self.lastName(of: file))
         do throws(BackendError) {
             try staged.publish(as: name)
-        } catch  where error.nativeCode == EEXIST {
+        } catch let error where error.nativeCode == EEXIST {
             let isGood = knownBad ? false : try isSame(file, as: staged)
             if isGood {
                 staged.discard()
@@ -107,7 +122,7 @@ extension RepositoryFolder {
                     PathBytes(Self.lastName(of: file)), in: folder, to: PathBytes(name),
                     in: quarantine)
                 break
-            } catch  where error.nativeCode == EEXIST && attempt < 10_000 {
+            } catch let error where error.nativeCode == EEXIST && attempt < 10_000 {
                 attempt += 1
             }
         }
@@ -126,7 +141,8 @@ extension RepositoryFolder {
     func flush() throws(BackendError) {
         do throws(BackendError) {
             try flushOnce(takePending())
-        } catch {
+        } catch let cause {
+            let error = diagnosed(cause)
             noteFailure(error)
             throw error
         }
@@ -156,7 +172,7 @@ extension RepositoryFolder {
             if try system.unlink(PathBytes(Self.lastName(of: file)), in: folder) {
                 noteChange(Self.folder(of: file))
             }
-        } catch  where error.nativeCode == ENOENT {}
+        } catch let error where error.nativeCode == ENOENT {}
         forget(file)
     }
 }

@@ -43,7 +43,7 @@ final class StagedFile: Sendable {
             let temporaryName = PathBytes("\(name)\(marker)\(attempt)")
             do throws(BackendError) {
                 return (try system.createFile(temporaryName, in: folder), temporaryName)
-            } catch  where error.nativeCode == EEXIST && attempt < 10_000 {
+            } catch let error where error.nativeCode == EEXIST && attempt < 10_000 {
                 attempt += 1
             }
         }
@@ -91,7 +91,7 @@ extension DriveSyscalls {
     ) throws(BackendError) {
         do throws(BackendError) {
             try writeOnce(bytes, as: name, in: folder, replacing: replacing)
-        } catch  where error.code == .io && error.nativeCode != EEXIST {
+        } catch let error where error.code == .io && error.nativeCode != EEXIST {
             try writeOnce(bytes, as: name, in: folder, replacing: replacing)
         }
         try sync(folder)
@@ -123,9 +123,9 @@ extension DriveSyscalls {
     ) throws(BackendError) -> [UInt8]? {
         do throws(BackendError) {
             return try read(try openFile(name, in: folder), offset: 0, count: limit)
-        } catch  where error.nativeCode == ENOENT {
+        } catch let error where error.nativeCode == ENOENT {
             return nil
-        } catch  where error.nativeCode == ELOOP || error.nativeCode == EISDIR {
+        } catch let error where error.nativeCode == ELOOP || error.nativeCode == EISDIR {
             return []
         }
     }
