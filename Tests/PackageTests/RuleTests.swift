@@ -184,9 +184,12 @@ import Testing
 
     @Test func anUndocumentedCommandIsNamed() throws {
         let tree = try ScratchTree([
-            "Sources/Programs/holdfast/A.swift": "commandName: \"ls\"\ncommandName: \"show\"\n",
-            "docs/command-line.md": "### `holdfast ls SNAPSHOT`\n### `holdfast fly`\n",
+            "Sources/Programs/holdfast/A.swift": ["ls", "show", "key", "sheet", "holdfast"]
+                .map { "commandName: \"\($0)\"\n" }.joined(),
+            "docs/command-line.md":
+                "### `holdfast ls SNAPSHOT`\n### `holdfast key`\n`key sheet`\n### `holdfast fly`\n",
         ])
-        #expect(TreeRules.documentedCommands(tree.checkout).count == 2)
+        let found = TreeRules.documentedCommands(tree.checkout)
+        #expect(found == ["holdfast show is undocumented", "holdfast fly is no command"])
     }
 }
