@@ -32,7 +32,7 @@ import Testing
             run: /r
             hostname: kiosk
             wait: 7
-            shrink: {files: 0.5, bytes: 1, minimum_files: 3}
+            shrink: {percent: 50, minimum_files: 3}
             reserve: 2 GiB
             log: debug
             drives:
@@ -42,8 +42,7 @@ import Testing
             """)
         #expect(configuration.state == "/s" && configuration.run == "/r")
         #expect(configuration.hostname == "kiosk" && configuration.waitSeconds == 7)
-        #expect(configuration.shrink.filesFraction == 0.5)
-        #expect(configuration.shrink.bytesFraction == 1)
+        #expect(configuration.shrink.percent == 50)
         #expect(configuration.shrink.minimumFiles == 3)
         #expect(configuration.reserveBytes == 2 << 30 && configuration.logLevel == .debug)
         #expect(configuration.drives.map(\.id.rawValue) == ["a", "b"])
@@ -62,8 +61,8 @@ import Testing
         ("hostname: \"a\\eb\"", 1, "plain text"),
         ("log: loud", 1, "log must be one of"),
         ("shrink: 3", 1, "shrink must have keys and values"),
-        ("shrink:\n  files: 2", 2, "shrink.files must be a number from 0 to 1"),
-        ("shrink:\n  file: 0.2", 2, "unknown key 'file'"),
+        ("shrink:\n  percent: 0.2", 2, "shrink.percent must be a whole number from 0 to 100"),
+        ("shrink:\n  files: 20", 2, "unknown key 'files'"),
         ("drives: /a", 1, "drives must be a list"),
         ("drives:\n  - id: a\n    path: /a\n    colour: red", 4, "unknown key 'colour'"),
         ("drives:\n  - path: /a", 2, "no id"),
@@ -90,15 +89,14 @@ import Testing
             [
                 "HOLDFAST_STATE": "/v", "HOLDFAST_RUN": "/w", "HOLDFAST_HOSTNAME": "h",
                 "HOLDFAST_DRIVES": "[{id: x, path: /x}]", "HOLDFAST_WAIT": "9",
-                "HOLDFAST_SHRINK_FILES": "0.1", "HOLDFAST_SHRINK_BYTES": "0.2",
-                "HOLDFAST_SHRINK_MINIMUM_FILES": "5", "HOLDFAST_RESERVE": "1 KiB",
+                "HOLDFAST_SHRINK_PERCENT": "10", "HOLDFAST_SHRINK_MINIMUM_FILES": "5",
+                "HOLDFAST_RESERVE": "1 KiB",
                 "HOLDFAST_LOG": "error",
             ])
         #expect(configuration.state == "/v" && configuration.run == "/w")
         #expect(configuration.hostname == "h" && configuration.waitSeconds == 9)
         #expect(configuration.drives.map(\.path) == ["/x"])
-        #expect(configuration.shrink.filesFraction == 0.1)
-        #expect(configuration.shrink.bytesFraction == 0.2)
+        #expect(configuration.shrink.percent == 10)
         #expect(configuration.shrink.minimumFiles == 5)
         #expect(configuration.reserveBytes == 1024 && configuration.logLevel == .error)
     }

@@ -43,7 +43,7 @@ package struct Catalog: Sendable {
             let check = try String.fetchOne(database, sql: "PRAGMA quick_check(1)")
             guard check == "ok" else { throw DatabaseError(resultCode: .SQLITE_CORRUPT) }
             if found == Self.shape { return }
-            for table in ["snapshots", "copies", "runs", "drives", "phones"] {
+            for table in ["snapshots", "copies", "runs", "verified", "phones"] {
                 try database.execute(sql: "DROP TABLE IF EXISTS \(table)")
             }
             try database.execute(sql: Self.tables)
@@ -61,7 +61,9 @@ package struct Catalog: Sendable {
         CREATE TABLE runs (
             id TEXT PRIMARY KEY, kind TEXT NOT NULL, owner TEXT, phone TEXT,
             started TEXT NOT NULL, seconds REAL NOT NULL, exit_code INTEGER NOT NULL) STRICT;
-        CREATE TABLE drives (id TEXT PRIMARY KEY, verified TEXT NOT NULL) STRICT;
+        CREATE TABLE verified (
+            drive TEXT NOT NULL, owner TEXT NOT NULL, time TEXT NOT NULL,
+            PRIMARY KEY (drive, owner)) STRICT;
         CREATE TABLE phones (
             id TEXT PRIMARY KEY, name TEXT NOT NULL, model TEXT NOT NULL,
             os_version TEXT NOT NULL) STRICT;
@@ -159,21 +161,21 @@ package struct Catalog: Sendable {
         }
     }
 
-    /// When all files of a drive were last read back and found good.
-    package func lastVerified(_ drive: DriveID) -> Timestamp? {
+    /// When all files of an owner on a drive were last read back and found good.
+    package func verified(_ drive: DriveID, owner: OwnerID) -> Timestamp? {
         read { database in
             try String.fetchOne(
-                database, sql: "SELECT verified FROM drives WHERE id = ?",
-                arguments: [drive.rawValue])
+                database, sql: "SELECT time FROM verified WHERE drive = ? AND owner = ?",
+                arguments: [drive.rawValue, owner.rawValue])
         }?.flatMap(RFC3339.time)
     }
 
-    /// Remembers that a drive was verified.
-    package func remember(verified time: Timestamp, of drive: DriveID) {
+    /// Remembers that an owner's files on a drive were verified.
+    package func remember(verified time: Timestamp, of drive: DriveID, owner: OwnerID) {
         write { database in
             try database.execute(
-                sql: "INSERT OR REPLACE INTO drives VALUES (?, ?)",
-                arguments: [drive.rawValue, RFC3339.text(time)])
+                sql: "INSERT OR REPLACE INTO verified VALUES (?, ?, ?)",
+                arguments: [drive.rawValue, owner.rawValue, RFC3339.text(time)])
         }
     }
 

@@ -20,10 +20,8 @@ package struct Configuration: Hashable, Sendable {
 
     /// When a phone that shrank is a question and not a deletion.
     package struct ShrinkLimits: Hashable, Sendable {
-        /// The share of the last complete snapshot's files that may be gone, 0 to 1.
-        package var filesFraction = 0.25
-        /// The same for bytes.
-        package var bytesFraction = 0.25
+        /// More than this part of the last complete snapshot's files or bytes gone, in percent.
+        package var percent = 25
         /// Fewer files gone than this are never asked about.
         package var minimumFiles = 20
         /// The limits of the design.
@@ -47,8 +45,8 @@ package struct Configuration: Hashable, Sendable {
     /// How long a run waits for a person or a phone, in seconds.
     package var waitSeconds = 120
     package var shrink = ShrinkLimits()
-    /// Bytes that are left free on each drive.
-    package var reserveBytes: UInt64 = 256 << 20
+    /// Bytes that are left free on each drive; nil for the drives' own rule.
+    package var reserveBytes: UInt64?
     package var logLevel = LogLevel.notice
 
     /// A configuration with everything at its default but the folders.

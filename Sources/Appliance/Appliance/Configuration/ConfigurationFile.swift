@@ -5,7 +5,7 @@ extension Configuration {
     package var fileText: String {
         """
         # Holdfast's configuration. Unknown keys and wrong types are refused with their line.
-        # Any key can be overridden by a variable: HOLDFAST_WAIT=30, HOLDFAST_SHRINK_FILES=0.5.
+        # Any key can be overridden by a variable: HOLDFAST_WAIT=30, HOLDFAST_SHRINK_PERCENT=50.
 
         # Keys, names and the catalog. Keep it private; the drives hold everything else.
         state: \(Self.quoted(state))
@@ -19,15 +19,15 @@ extension Configuration {
         # How long a run waits for a person or a phone, in seconds.
         wait: \(waitSeconds)
 
-        # A phone that lost more than this share of its files or bytes since the last complete
+        # A phone that lost more than this part of its files or bytes since the last complete
         # backup, and at least minimum_files, is a question and not a deletion.
         shrink:
-          files: \(shrink.filesFraction)
-          bytes: \(shrink.bytesFraction)
+          percent: \(shrink.percent)
           minimum_files: \(shrink.minimumFiles)
 
-        # What stays free on each drive: bytes, or a number with KiB, MiB or GiB.
-        reserve: \(Self.size(reserveBytes))
+        # What stays free on each drive: bytes, or a number with KiB, MiB or GiB. Without it one
+        # percent, at least 64 MiB and at most 1 GiB.
+        \(reserveBytes.map { "reserve: \(Self.size($0))" } ?? "# reserve: 512 MiB")
 
         # error, warning, notice, info or debug.
         log: \(logLevel.rawValue)

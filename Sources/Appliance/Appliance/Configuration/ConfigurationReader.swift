@@ -4,8 +4,8 @@ extension Configuration {
     /// The keys of the file, nested ones with a dot. A variable is `HOLDFAST_` and the key in
     /// capitals, `_` for the dot.
     static let keys = [
-        "state", "run", "hostname", "drives", "wait", "shrink.files", "shrink.bytes",
-        "shrink.minimum_files", "reserve", "log",
+        "state", "run", "hostname", "drives", "wait", "shrink.percent", "shrink.minimum_files",
+        "reserve", "log",
     ]
 
     /// The file that `named` (from `--config`), `HOLDFAST_CONFIG` or the default leads to.
@@ -79,7 +79,7 @@ extension Configuration {
             }
             for (inner, place, value) in try Field.table(value, "shrink") {
                 guard keys.contains("shrink." + inner) else {
-                    throw unknown(inner, place, ["files", "bytes", "minimum_files"])
+                    throw unknown(inner, place, ["percent", "minimum_files"])
                 }
                 values["shrink." + inner] = value
             }
@@ -122,11 +122,8 @@ extension Configuration {
         if let value = values["wait"] {
             result.waitSeconds = try Field.integer(value, "wait", 0...86_400)
         }
-        if let value = values["shrink.files"] {
-            result.shrink.filesFraction = try Field.fraction(value, "shrink.files")
-        }
-        if let value = values["shrink.bytes"] {
-            result.shrink.bytesFraction = try Field.fraction(value, "shrink.bytes")
+        if let value = values["shrink.percent"] {
+            result.shrink.percent = try Field.integer(value, "shrink.percent", 0...100)
         }
         if let value = values["shrink.minimum_files"] {
             result.shrink.minimumFiles = try Field.integer(
@@ -233,21 +230,6 @@ private enum Field {
             throw ConfigurationProblem(
                 value.place,
                 "\(key) must be a whole number from \(range.lowerBound) to \(range.upperBound)")
-        }
-        return number
-    }
-
-    static func fraction(
-        _ value: StrictYAML, _ key: String
-    ) throws(ConfigurationProblem) -> Double {
-        let number: Double? =
-            switch value.content {
-            case .integer(let whole): Double(whole)
-            case .number(let real): real
-            default: nil
-            }
-        guard let number, (0...1).contains(number) else {
-            throw ConfigurationProblem(value.place, "\(key) must be a number from 0 to 1")
         }
         return number
     }

@@ -29,6 +29,18 @@ package enum StateFiles {
 
     /// Writes `bytes` under `path` durably, replacing what was there.
     package static func write(_ bytes: [UInt8], to path: String) throws(ApplianceError) {
+        try replace(bytes, at: path, isDurable: true)
+        try syncFolder(parentPath(path))
+    }
+
+    /// Writes `bytes` under `path` as a whole; a power cut may undo it.
+    package static func replace(_ bytes: [UInt8], at path: String) throws(ApplianceError) {
+        try replace(bytes, at: path, isDurable: false)
+    }
+
+    private static func replace(
+        _ bytes: [UInt8], at path: String, isDurable: Bool
+    ) throws(ApplianceError) {
         let temporary = "\(path)-tmp-\(getpid())"
         let descriptor = unsafe holdfast_openat(
             AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
@@ -36,7 +48,7 @@ package enum StateFiles {
         do throws(ApplianceError) {
             defer { Glibc.close(descriptor) }
             try writeAll(bytes, to: descriptor, path)
-            guard fsync(descriptor) == 0 else {
+            guard !isDurable || fsync(descriptor) == 0 else {
                 throw failure("\(shown(path)) cannot be made durable")
             }
         } catch {
@@ -48,7 +60,6 @@ package enum StateFiles {
             unsafe unlink(temporary)
             throw error
         }
-        try syncFolder(parentPath(path))
     }
 
     /// The whole file, or nil when there is none.

@@ -1,0 +1,48 @@
+import AndroidMTP
+import BackupCore
+import DeviceWorker
+import Logging
+import USBPresence
+
+/// Builds an installation from its parts: the one file that names device families and lanes.
+///
+/// A new family is a line in `families` and one in `serveAsWorker`.
+package enum Composition {
+    /// The installation that a configuration describes.
+    package static func box(
+        _ configuration: Configuration, in surroundings: Surroundings
+    ) throws(ApplianceError) -> Box {
+        let clock = BoxClock()
+        let store = StateStore(configuration)
+        try store.prepare()
+        guard let catalog = Catalog.open(path: configuration.state + "/catalog.sqlite") else {
+            throw ApplianceError(
+                .configuration, "The catalog cannot be made, not even in memory.",
+                whatToDo: "Check the state folder's disk and the machine's memory.")
+        }
+        return Box(
+            configuration: configuration, store: store, catalog: catalog, clock: clock,
+            families: families(clock),
+            log: RunLog.logger(
+                configuration,
+                isUnderSystemd: surroundings.variables["JOURNAL_STREAM"] != nil))
+    }
+
+    private static func families(_ clock: any RunClock) -> [any DeviceFamily] {
+        [WorkerFamily(clock: clock)]
+    }
+
+    /// Becomes the worker that `arguments` (behind the hidden subcommand) ask for and never comes
+    /// back; nil when they ask for nothing we know.
+    package static func serveAsWorker(_ arguments: [String]) -> Never? {
+        switch WorkerCommand(arguments: arguments) {
+        case .presence: WorkerMain.serve { USBPresence.detect() }
+        case .androidMTP(let bus, let address, let vendor, let product):
+            WorkerMain.serve { alive throws(DeviceError) in
+                try LibMTPLane.open(
+                    bus: bus, address: address, vendor: vendor, product: product, alive: alive)
+            }
+        case nil: nil
+        }
+    }
+}

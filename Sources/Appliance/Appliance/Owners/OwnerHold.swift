@@ -1,0 +1,223 @@
+import BackupCore
+import ControlAPI
+import Drives
+import Logging
+import ResticFormat
+import ResticRepository
+
+/// One owner's repository while a run of ours works in it: nobody else of this box does, and other
+/// programs see a lock on each drive.
+struct OwnerHold: Sendable {
+    /// What a run needs the repository for.
+    enum Purpose: Sendable {
+        /// Makes missing repositories, catches the drives up; shared locks.
+        case backup
+        /// Looks only; shared locks where the drive can take one.
+        case check
+        /// Repairs; exclusive locks.
+        case heal
+    }
+
+    let owner: OwnerID
+    let key: MasterKey
+    /// The copies on drives that take part.
+    let copies: [DriveBackend]
+    /// Drives that do not, and why.
+    let behind: [DriveID: BackendError]
+    /// What the drives were brought to before the run; nil when none was asked for.
+    let catchUp: CatchUpReport?
+    private let locks: [DriveID: RepositoryLock]
+    private let boxLock: BoxLock
+
+    init(
+        owner: OwnerID, key: MasterKey, copies: [DriveBackend], behind: [DriveID: BackendError],
+        catchUp: CatchUpReport?, locks: [DriveID: RepositoryLock], boxLock: BoxLock
+    ) {
+        self.owner = owner
+        self.key = key
+        self.copies = copies
+        self.behind = behind
+        self.catchUp = catchUp
+        self.locks = locks
+        self.boxLock = boxLock
+    }
+
+    /// Whether bytes are the config of this owner's repository.
+    var configJudge: ConfigJudge {
+        let key = key
+        return { bytes in
+            // Anything that does not open is not the config; why does not matter here.
+            (try? ConfigCodec.open(bytes, sealer: Sealer(key))) != nil
+        }
+    }
+
+    /// Drives whose lock others may take over by now: they must not be written to any more.
+    var untrusted: [DriveID] { locks.filter { !$0.value.isTrustworthy }.map(\.key) }
+
+    /// Gives everything back.
+    func release() async {
+        for lock in locks.values { await lock.release() }
+        boxLock.release()
+    }
+}
+
+extension Box {
+    /// Takes hold of an owner's repository on the drives that are there. It waits for another run
+    /// of this box; a drive whose repository a stranger holds, or that fails, does not take part.
+    /// It throws when no drive is left.
+    func hold(
+        _ owner: OwnerID, for purpose: OwnerHold.Purpose, on roster: DriveRoster, wait: Duration,
+        events: @escaping RunEventSink
+    ) async throws -> OwnerHold {
+        let boxLock = try await BoxLock.acquire(
+            "owner-\(owner)", in: lockFolder, what: "the backups of \(owner)", wait: wait,
+            clock: clock
+        ) {
+            events(.notice(RunNotice(code: "waiting_for_run", message: Self.waitingForRun)))
+        }
+        do {
+            return try await hold(
+                owner, for: purpose, on: roster, under: boxLock, events: events)
+        } catch {
+            boxLock.release()
+            throw error
+        }
+    }
+
+    private static let waitingForRun = "Another run is at work for this owner; waiting for it."
+
+    private func hold(
+        _ owner: OwnerID, for purpose: OwnerHold.Purpose, on roster: DriveRoster,
+        under boxLock: BoxLock, events: @escaping RunEventSink
+    ) async throws -> OwnerHold {
+        let drives = try roster.required()
+        let key = try await masterKey(of: owner, on: drives)
+        let seed = purpose == .backup ? try store.seed(of: owner) : nil
+        let diary = try LockDiaryFile(store, owner: owner)
+        var behind = roster.problems
+        var copies: [DriveBackend] = []
+        var locks: [DriveID: RepositoryLock] = [:]
+        let opening = OpeningCopy(
+            owner: owner, key: key, purpose: purpose, seed: seed, diary: diary, store: store,
+            clock: clock)
+        await withTaskGroup(of: (Int, DriveBackend, Result<RepositoryLock?, BackendError>).self) {
+            group in
+            for (position, drive) in drives.enumerated() {
+                let copy = drive.repository(owner)
+                group.addTask { (position, copy, await opening.run(copy)) }
+            }
+            var opened: [(Int, DriveBackend)] = []
+            for await (position, copy, result) in group {
+                switch result {
+                case .success(let lock):
+                    opened.append((position, copy))
+                    locks[copy.drive.id] = lock
+                case .failure(let error): behind[copy.drive.id] = error
+                }
+            }
+            copies = opened.sorted { $0.0 < $1.0 }.map(\.1)
+        }
+        if roster.problems.isEmpty, behind.isEmpty { diary.forget(Set(opening.swept)) }
+        let hold = OwnerHold(
+            owner: owner, key: key, copies: copies, behind: behind, catchUp: nil, locks: locks,
+            boxLock: boxLock)
+        guard !copies.isEmpty else { throw DriveRoster.worst(behind) }
+        guard purpose == .backup else { return hold }
+        return await catchUp(hold, locks: locks, boxLock: boxLock, events: events)
+    }
+
+    private func catchUp(
+        _ hold: OwnerHold, locks: [DriveID: RepositoryLock], boxLock: BoxLock,
+        events: @escaping RunEventSink
+    ) async -> OwnerHold {
+        let report = await CatchUp(hold.copies, validConfig: hold.configJudge).run {
+            events(.progress($0))
+        }
+        for (drive, copied) in report.copied.sorted(by: { $0.key < $1.key }) {
+            events(
+                .notice(
+                    RunNotice(
+                        code: "caught_up",
+                        message: "Drive \(drive) was given \(copied.files) files it lacked.")))
+            log.notice(
+                "drive caught up",
+                metadata: [
+                    "drive": "\(drive)", "files": "\(copied.files)", "bytes": "\(copied.bytes)",
+                ])
+        }
+        return OwnerHold(
+            owner: hold.owner, key: hold.key,
+            copies: hold.copies.filter { report.behind[$0.drive.id] == nil },
+            behind: hold.behind.merging(report.behind) { _, new in new }, catchUp: report,
+            locks: locks, boxLock: boxLock)
+    }
+}
+
+extension DriveRoster {
+    /// Of several drives' errors the one that most needs a person.
+    static func worst(_ errors: [DriveID: BackendError]) -> BackendError {
+        let order = ExitCode.byNeedOfAPerson
+        let found = errors.sorted { $0.key < $1.key }.map(\.value).min { left, right in
+            (order.firstIndex(of: left.exitCode) ?? order.count)
+                < (order.firstIndex(of: right.exitCode) ?? order.count)
+        }
+        return found ?? BackendError(.absent, "no drive is enrolled")
+    }
+}
+
+/// Makes one drive's copy ready for a run: repository there, left-overs gone, lock taken.
+private struct OpeningCopy: Sendable {
+    let owner: OwnerID
+    let key: MasterKey
+    let purpose: OwnerHold.Purpose
+    let seed: RepositorySeed?
+    let diary: LockDiaryFile
+    /// Own locks of earlier runs, removed from every drive that is there.
+    let swept: [ContentID]
+    private let store: StateStore
+    private let clock: any RunClock
+
+    init(
+        owner: OwnerID, key: MasterKey, purpose: OwnerHold.Purpose, seed: RepositorySeed?,
+        diary: LockDiaryFile, store: StateStore, clock: any RunClock
+    ) {
+        self.owner = owner
+        self.key = key
+        self.purpose = purpose
+        self.seed = seed
+        self.diary = diary
+        swept = diary.known
+        self.store = store
+        self.clock = clock
+    }
+
+    /// The lock; nil where a check goes without one, or where there is no repository to lock.
+    func run(_ copy: DriveBackend) async -> Result<RepositoryLock?, BackendError> {
+        do throws(BackendError) {
+            var isThere = try await copy.isInitialised()
+            if !isThere, let seed {
+                try await copy.initialise(config: seed.config, keys: seed.keys.map { ($0, $1) })
+                isThere = true
+            }
+            guard isThere else { return .success(nil) }
+            return .success(try await lock(copy))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func lock(_ copy: DriveBackend) async throws(BackendError) -> RepositoryLock? {
+        do throws(BackendError) {
+            try await copy.sweep()
+            _ = try await RepositoryLock.sweep(swept, on: copy)
+            return try await RepositoryLock.acquire(
+                on: copy, masterKey: key, exclusive: purpose == .heal, host: .current(),
+                clock: clock,
+                memory: LockMemoryFile(store, owner: owner, drive: copy.drive.id, clock: clock),
+                diary: diary.diary)
+        } catch  where purpose == .check && [.readOnly, .full].contains(error.code) {
+            // Looking changes nothing; a drive that can take no lock can still be looked at.
+            return nil
+        }
+    }
+}

@@ -1,0 +1,113 @@
+import BackupCore
+import BackupEngine
+package import ControlAPI
+import Drives
+import ResticRepository
+
+/// A snapshot that was asked for, with the repository it is in.
+struct FoundSnapshot: Sendable {
+    let snapshot: Snapshot
+    let reading: OwnerReading
+    let document: SnapshotDocument
+}
+
+extension Box {
+    /// All snapshots that the filter lets through, oldest first.
+    package func snapshots(_ filter: QueryFilter) async throws -> [SnapshotDocument] {
+        try await found(filter, isCounted: true).map(\.document)
+    }
+
+    /// The one snapshot that `text` means: `latest`, an id or the start of one.
+    func select(_ text: String, _ filter: QueryFilter) async throws -> FoundSnapshot {
+        let all = try await found(filter, isCounted: false)
+        let chosen = try SnapshotChoice(text).pick(
+            from: all.map { ($0.snapshot.id, $0.document) })
+        guard let found = all.first(where: { $0.snapshot.id == chosen }) else {
+            throw SnapshotChoice.nothing(text)
+        }
+        return found
+    }
+
+    /// The snapshots on the drives that are there. `isCounted`: with files and bytes.
+    private func found(_ filter: QueryFilter, isCounted: Bool) async throws -> [FoundSnapshot] {
+        let roster = try await roster()
+        _ = try roster.required()
+        try refuseUnknown(filter, roster)
+        var found: [FoundSnapshot] = []
+        for owner in try owners(filter.owner) {
+            guard let reading = try await read(owner.id, on: roster) else { continue }
+            let holders = try await holders(reading)
+            for snapshot in try await reading.repository.snapshots() where filter.accepts(snapshot)
+            {
+                let document = try await document(
+                    snapshot, reading, holders: holders, roster: roster, isCounted: isCounted)
+                if let drive = filter.drive,
+                    !document.copies.contains(where: { $0.drive == drive && $0.state != "behind" })
+                {
+                    continue
+                }
+                found.append(
+                    FoundSnapshot(snapshot: snapshot, reading: reading, document: document))
+            }
+        }
+        return found.sorted {
+            ($0.snapshot.time, $0.snapshot.id) < ($1.snapshot.time, $1.snapshot.id)
+        }
+    }
+
+    /// Which snapshots lie on each drive that is there.
+    private func holders(_ reading: OwnerReading) async throws -> [DriveID: Set<ContentID>] {
+        var holders: [DriveID: Set<ContentID>] = [:]
+        for copy in reading.copies {
+            // A drive that fails meanwhile is told by what is known of it.
+            guard let listed = try? await copy.list(.snapshot) else { continue }
+            holders[copy.drive.id] = Set(listed.map(\.name.id))
+        }
+        return holders
+    }
+
+    private func document(
+        _ snapshot: Snapshot, _ reading: OwnerReading, holders: [DriveID: Set<ContentID>],
+        roster: DriveRoster, isCounted: Bool
+    ) async throws -> SnapshotDocument {
+        let facts =
+            isCounted ? try await countFacts(of: snapshot, in: reading.repository) : nil
+        let remembered = catalog.copies(of: snapshot.id)
+        let present = Set(roster.present.map(\.id))
+        let copies = roster.enrolled.map { drive in
+            if let ids = holders[drive] {
+                guard ids.contains(snapshot.id) else {
+                    return CopyDocument(drive: drive, state: "behind")
+                }
+                let verified = catalog.verified(drive, owner: reading.owner)
+                let isVerified = verified.map { $0 > snapshot.time } ?? false
+                return CopyDocument(drive: drive, state: isVerified ? "verified" : "durable")
+            }
+            // A drive without the repository lacks it; one that is away is as last seen.
+            let known = present.contains(drive) ? nil : remembered.first { $0.drive == drive }
+            return known ?? CopyDocument(drive: drive, state: "behind")
+        }
+        if copies != remembered { catalog.remember(copies, of: snapshot.id) }
+        return SnapshotDocument(
+            id: snapshot.id, time: snapshot.time,
+            utcOffsetSeconds: snapshot.draft.utcOffsetSeconds, owner: reading.owner,
+            phone: snapshot.phone,
+            phoneName: await phoneName(of: snapshot, in: reading.repository),
+            capture: snapshot.capture, isComplete: !snapshot.isPartial, files: facts?.files,
+            bytes: facts?.bytes, copies: copies)
+    }
+
+    /// An id that nobody has is an error and not an empty answer.
+    func refuseUnknown(_ filter: QueryFilter, _ roster: DriveRoster) throws(ApplianceError) {
+        if let drive = filter.drive, !roster.enrolled.contains(drive) {
+            throw ApplianceError(
+                .notFound, "There is no drive \(drive).",
+                whatToDo: "Run holdfast drives to see which there are.")
+        }
+        if let phone = filter.phone, try store.phone(phone) == nil {
+            throw ApplianceError(
+                .notFound, "There is no phone \(phone).",
+                whatToDo: "Run holdfast phones to see which there are.")
+        }
+    }
+}

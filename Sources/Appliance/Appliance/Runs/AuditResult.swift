@@ -1,0 +1,165 @@
+import BackupCore
+import ControlAPI
+import Drives
+import ResticRepository
+
+/// What a check or a repair of several owners found, on its way to a summary.
+struct AuditResult {
+    /// One damaged or missing file, or one drive's structural finding, for people and programs.
+    struct Line: Hashable {
+        let drive: DriveID
+        let file: FileName?
+        /// `missing`, `wrong_size`, `wrong_hash`, `unreadable`, `damaged` or `lost_blob`.
+        let problem: String
+        var hasGoodCopy: Bool
+        /// The phone's entries that are concerned, escaped.
+        var paths: [String] = []
+    }
+
+    private(set) var lines: [Line] = []
+    private(set) var repaired: [CopyFinding] = []
+    private(set) var behind: [DriveID: BackendError] = [:]
+    private(set) var files = 0
+    private(set) var bytesRead: UInt64 = 0
+    private var failures: [Outcome] = []
+    /// What was told about owners and drives, in order.
+    private(set) var told: [String] = []
+    var outcomes: Set<ExitCode> = []
+    /// Blobs that each drive cannot give, with what needs them.
+    private var lostBlobs: [DriveID: [LostBlob]] = [:]
+
+    /// Damaged files of one drive that are still damaged.
+    func damaged(on drive: DriveID) -> Int { lines.count { $0.drive == drive } }
+
+    /// Files and blobs with no good copy.
+    var lostCount: Int { lines.count { !$0.hasGoodCopy } }
+
+    mutating func add(_ other: AuditResult) {
+        lines += other.lines
+        repaired += other.repaired
+        behind.merge(other.behind) { first, _ in first }
+        files += other.files
+        bytesRead += other.bytesRead
+        failures += other.failures
+        told += other.told
+        outcomes.formUnion(other.outcomes)
+    }
+
+    mutating func add(failure: Outcome, owner: OwnerID?) {
+        failures.append(failure)
+        outcomes.insert(failure.exitCode)
+        told.append((owner.map { "Owner \($0): " } ?? "") + failure.explanation)
+    }
+
+    mutating func add(missing entry: Configuration.DriveEntry, _ problem: BackendError) {
+        outcomes.insert(problem.code == .wrongDrive ? .wrongDrive : .notEveryDrive)
+        told.append(
+            "Drive \(HostileText.escaped(entry.name)) was not looked at. \(problem.whatHappened) "
+                + problem.whatToDo)
+    }
+
+    mutating func add(behind drives: [DriveID: BackendError]) {
+        for (drive, error) in drives.sorted(by: { $0.key < $1.key }) where behind[drive] == nil {
+            behind[drive] = error
+            guard error.code != .wrongDrive else { continue }
+            outcomes.insert(.notEveryDrive)
+            told.append("\(error.whatHappened) \(error.whatToDo)")
+        }
+    }
+
+    mutating func add(_ audit: CopyAuditReport, narrowedTo drive: DriveID?) {
+        files += audit.fileCount
+        bytesRead += audit.byteCount
+        for finding in audit.findings where drive == nil || finding.drive == drive {
+            lines.append(Self.line(finding))
+        }
+        add(behind: audit.behind)
+    }
+
+    mutating func add(_ report: HealReport) {
+        files += report.audit.fileCount
+        bytesRead += report.audit.byteCount
+        repaired += report.repaired
+        lines += report.lost.map(Self.line)
+        add(behind: report.behind)
+        if report.wasCancelled { outcomes.insert(.interrupted) }
+    }
+
+    /// Adds what one drive's own files tell. Findings that name a file already named are left out.
+    mutating func addStructure(
+        of copy: DriveBackend, _ hold: OwnerHold, readData: Bool,
+        events: @escaping RunEventSink
+    ) async {
+        let check = StructureCheck(
+            backend: copy, masterKey: hold.key, readData: readData,
+            progress: { done, total in
+                events(
+                    .progress(
+                        RunProgress(phase: .checking, bytesDone: done, bytesTotal: total)))
+            })
+        let drive = copy.drive.id
+        do throws(BackendError) {
+            let report = try await check.run()
+            bytesRead += report.bytesRead
+            for finding in report.findings { add(finding, on: drive) }
+            if report.isInterrupted { outcomes.insert(.interrupted) }
+        } catch {
+            add(behind: [drive: error])
+        }
+    }
+
+    private mutating func add(_ finding: Finding, on drive: DriveID) {
+        func isNamed(_ file: FileName) -> Bool {
+            lines.contains { $0.drive == drive && $0.file == file }
+        }
+        switch finding {
+        case .damaged(let file, _):
+            guard !isNamed(file) else { return }
+            lines.append(Line(drive: drive, file: file, problem: "damaged", hasGoodCopy: true))
+        case .missing(let file):
+            guard !isNamed(file) else { return }
+            lines.append(Line(drive: drive, file: file, problem: "missing", hasGoodCopy: true))
+        case .lostBlob(let blob): lostBlobs[drive, default: []].append(blob)
+        case .note: break
+        }
+    }
+
+    /// Decides, once every drive was looked at, what has a good copy elsewhere: a file that all
+    /// drives have damaged has none, nor has a blob that all drives lack.
+    mutating func settle(drives: [DriveID]) {
+        for index in lines.indices where lines[index].hasGoodCopy {
+            let file = lines[index].file
+            let bad = Set(lines.filter { $0.file == file }.map(\.drive))
+            lines[index].hasGoodCopy = !drives.allSatisfy(bad.contains)
+        }
+        for (drive, blobs) in lostBlobs.sorted(by: { $0.key < $1.key }) {
+            for blob in blobs {
+                let isEverywhere = drives.allSatisfy { other in
+                    lostBlobs[other]?.contains { $0.key == blob.key } ?? false
+                }
+                // With a good copy elsewhere the damaged pack or index is named already.
+                guard isEverywhere else { continue }
+                lines.append(
+                    Line(
+                        drive: drive, file: nil, problem: "lost_blob", hasGoodCopy: false,
+                        paths: blob.paths.map(\.description)))
+            }
+        }
+        lostBlobs = [:]
+        if lines.contains(where: { !$0.hasGoodCopy }) { outcomes.insert(.damageLost) }
+        if lines.contains(where: \.hasGoodCopy) { outcomes.insert(.damageRecoverable) }
+    }
+
+    private static func line(_ finding: CopyFinding) -> Line {
+        let problem =
+            switch finding.problem {
+            case .missing: "missing"
+            case .wrongSize: "wrong_size"
+            case .wrongHash: "wrong_hash"
+            case .unreadable: "unreadable"
+            }
+        return Line(
+            drive: finding.drive, file: finding.file, problem: problem,
+            hasGoodCopy: finding.hasGoodCopy)
+    }
+}

@@ -1,0 +1,68 @@
+import BackupCore
+import ControlAPI
+import Drives
+
+extension AuditResult {
+    /// Findings named in a summary; more are only counted.
+    private static let namedFindings = 1000
+
+    /// The summary of a check or a repair.
+    func summary(_ kind: JournalRecord.AuditKind, _ run: RunID) -> RunSummary {
+        let outcomes = outcomes.isEmpty ? [.done] : outcomes
+        let verdict: Verdict =
+            switch ExitCode.worst(of: outcomes) {
+            case .done: .safe
+            case .notEveryDrive: .oneDrive
+            case .interrupted: .partial
+            default: .failed
+            }
+        var summary = RunSummary(
+            verdict: verdict, outcomes: outcomes, message: message(kind))
+        summary.bytesRead = bytesRead
+        summary.details = [
+            .init("run", .string(run.rawValue)), .init("files_checked", .integer(Int64(files))),
+            .init("repaired", .integer(Int64(repaired.count))),
+            .init("findings_count", .integer(Int64(lines.count))),
+            .init("findings", .array(lines.prefix(Self.namedFindings).map(Self.json))),
+        ]
+        return summary
+    }
+
+    /// The findings as lines for people.
+    private static func json(_ line: Line) -> JSONValue {
+        .members([
+            "drive": .string(line.drive.rawValue),
+            "file": .optional(line.file?.relativePath), "problem": .string(line.problem),
+            "good_copy": .bool(line.hasGoodCopy),
+            "paths": .array(line.paths.map(JSONValue.string)),
+        ])
+    }
+
+    private func message(_ kind: JournalRecord.AuditKind) -> String {
+        var parts: [String] = []
+        let lost = lines.filter { !$0.hasGoodCopy }
+        let recoverable = lines.count - lost.count
+        if !lost.isEmpty {
+            let paths = lost.flatMap(\.paths).prefix(5).joined(separator: ", ")
+            parts.append(
+                "\(lost.count) findings have no good copy on any drive that is connected"
+                    + (paths.isEmpty ? "." : ": \(paths).")
+                    + " If the phone still has them, run holdfast backup --reread.")
+        }
+        if recoverable > 0 {
+            parts.append(
+                "\(recoverable) files are damaged or missing; a good copy of each exists. "
+                    + "Run holdfast heal.")
+        }
+        if kind == .heal, !repaired.isEmpty {
+            parts.append("\(repaired.count) files were repaired from another drive.")
+        }
+        if lines.isEmpty, outcomes.isEmpty {
+            parts.append(
+                kind == .check
+                    ? "Every drive is whole: \(files) files."
+                    : "Every drive is whole and all hold the same files.")
+        }
+        return (parts + told).joined(separator: " ")
+    }
+}

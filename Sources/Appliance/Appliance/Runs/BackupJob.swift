@@ -1,0 +1,325 @@
+package import BackupCore
+import BackupEngine
+package import ControlAPI
+import Drives
+import Logging
+import ResticFormat
+import ResticRepository
+
+/// What a backup is told on the command line or by an agent.
+package struct BackupOptions: Sendable {
+    package var choice: PhoneChoice
+    /// Only this capture; nil for all.
+    package var capture: Capture?
+    /// Seconds for each wait for a person; nil for the configuration's.
+    package var waitSeconds: Int?
+    /// Reads unchanged files too.
+    package var rereads = false
+    /// What is gone was meant to go.
+    package var acceptsShrink = false
+
+    /// A backup of the phones that are chosen.
+    package init(_ choice: PhoneChoice) { self.choice = choice }
+}
+
+extension Box {
+    /// Backs up the chosen phones, one after the other, and sums up. It never fails: what went
+    /// wrong is in the summary. A cancelled task ends with partial snapshots.
+    package func backup(
+        _ options: BackupOptions, events: @escaping RunEventSink
+    ) async -> RunSummary {
+        let started = clock.elapsed()
+        let wait = Duration.seconds(options.waitSeconds ?? configuration.waitSeconds)
+        var parts: [RunSummary] = []
+        do {
+            let roster = try await roster()
+            _ = try roster.required()
+            var phones = PhoneWait(self, for: options.choice, wait: wait, events: events)
+            while let phone = try await phones.next() {
+                let job = BackupJob(
+                    box: self, options: options, wait: wait, roster: roster, phone: phone,
+                    events: events)
+                parts.append(await job.run())
+                if Task.isCancelled { break }
+            }
+        } catch {
+            parts.append(RunSummary(failed: error))
+        }
+        var summary = RunSummary.joined(parts)
+        summary.duration = clock.elapsed() - started
+        return summary
+    }
+}
+
+/// The backup of one opened phone, from its owner to the journal.
+struct BackupJob: Sendable {
+    let box: Box
+    let options: BackupOptions
+    let wait: Duration
+    let roster: DriveRoster
+    let phone: OpenedPhone
+    let events: RunEventSink
+    private let run: RunID
+    private let board: BayBoard
+
+    init(
+        box: Box, options: BackupOptions, wait: Duration, roster: DriveRoster,
+        phone: OpenedPhone, events: @escaping RunEventSink
+    ) {
+        self.box = box
+        self.options = options
+        self.wait = wait
+        self.roster = roster
+        self.phone = phone
+        run = box.newRun()
+        let board = BayBoard(
+            store: box.store, bay: phone.detected.bay, phone: phone.id, run: run,
+            clock: box.clock)
+        self.board = board
+        self.events = { event in
+            board.follow(event)
+            events(event)
+        }
+    }
+
+    /// Runs it. The session is closed and the bay given back when it returns.
+    func run() async -> RunSummary {
+        board.post(.check, "Preparing the backup.")
+        let started = box.clock.now()
+        let start = box.clock.elapsed()
+        var summary: RunSummary
+        do {
+            let owner = try await owner()
+            let hold = try await box.hold(
+                owner, for: .backup, on: roster, wait: wait, events: events)
+            summary = await backUp(owner, hold)
+            await hold.release()
+        } catch {
+            summary = RunSummary(failed: error)
+        }
+        await phone.close()
+        summary.duration = box.clock.elapsed() - start
+        box.record(
+            Catalog.RunFacts(
+                id: run, kind: "backup", owner: summary.snapshots.first?.owner, phone: phone.id,
+                started: started, seconds: summary.duration.roundedSeconds,
+                exitCode: summary.exitCode), summary)
+        board.finish(summary)
+        return summary
+    }
+
+    // MARK: The owner
+
+    private func owner() async throws -> OwnerID {
+        let known = try await knownOwner()
+        let owner: OwnerID
+        if let known {
+            owner = known
+        } else {
+            owner = try await box.makeOwner().id
+            events(
+                .notice(
+                    RunNotice(
+                        code: "owner_made",
+                        message: "This phone is new: its owner is \(owner). Print the recovery "
+                            + "words with: holdfast key sheet --owner \(owner)")))
+        }
+        let attributes = phone.attributes
+        try box.store.remember(
+            PhoneRecord(
+                id: phone.id, owner: owner, family: phone.family.family, name: attributes.name,
+                model: attributes.model, osVersion: attributes.osVersion,
+                lastSeen: box.clock.now()))
+        return owner
+    }
+
+    private func knownOwner() async throws -> OwnerID? {
+        let owners = try box.store.owners().map(\.id)
+        if let owner = try box.store.phone(phone.id)?.owner, owners.contains(owner) {
+            return owner
+        }
+        // The box's own record is lost: the drives know whose phone it is.
+        for owner in owners {
+            guard let reading = try await box.read(owner, on: roster) else { continue }
+            let snapshots = try await reading.repository.snapshots()
+            if snapshots.contains(where: { $0.phone == phone.id }) { return owner }
+        }
+        return nil
+    }
+
+    // MARK: The run
+
+    private func backUp(_ owner: OwnerID, _ hold: OwnerHold) async -> RunSummary {
+        let mirror = MirroredBackend(hold.copies, behind: hold.behind)
+        let repository: ResticRepository
+        do {
+            repository = try await ResticRepository.open(
+                backend: mirror, masterKey: hold.key,
+                options: RepositoryOptions(.writing, clock: box.clock))
+        } catch {
+            return RunSummary(failed: error)
+        }
+        let report = await withTaskGroup(of: Void.self) { group in
+            group.addTask { await watchLocks(of: hold, mirror) }
+            let report = await BackupRun(
+                request(owner), services: services(hold, mirror), repository: repository
+            ).run(phone.session)
+            group.cancelAll()
+            return report
+        }
+        var outcomes = report.outcomes
+        if roster.enrolled.count < 2, outcomes == [.done] { outcomes = [.notEveryDrive] }
+        var summary = RunSummary(
+            verdict: report.verdict(enrolledDrives: roster.enrolled.count), outcomes: outcomes,
+            message: message(report, outcomes))
+        summary.files = report.files
+        summary.bytesRead = report.bytesRead
+        summary.bytesAdded = report.statistics.addedBytes
+        summary.bytesStored = report.statistics.storedBytes
+        summary.copies = await mirror.receipts().map(CopyDocument.init)
+        for committed in report.snapshots {
+            summary.snapshots.append(
+                await document(committed, owner, exitCode: summary.exitCode, in: repository))
+        }
+        summary.details = details(report)
+        await repository.close()
+        await writeJournal(report, summary, owner, mirror)
+        return summary
+    }
+
+    private func request(_ owner: OwnerID) -> BackupRequest {
+        var request = BackupRequest(
+            run: run, phone: phone.id, family: phone.family.family, owner: owner,
+            hostname: box.configuration.hostname)
+        request.capture = options.capture
+        request.wait = wait
+        request.readsAll = options.rereads
+        request.acceptsShrink = options.acceptsShrink
+        let limits = box.configuration.shrink
+        request.shrinkLimits = ShrinkLimits(
+            percent: limits.percent, leastFiles: limits.minimumFiles)
+        return request
+    }
+
+    private func services(_ hold: OwnerHold, _ mirror: MirroredBackend) -> BackupServices {
+        let (box, phone, roster) = (box, phone, roster)
+        return BackupServices(
+            clock: box.clock, hash: { ContentID.sha256(of: $0) },
+            driveSpace: {
+                var spaces: [BackupEngine.DriveSpace] = []
+                for copy in hold.copies where mirror.behind[copy.drive.id] == nil {
+                    spaces.append(
+                        BackupEngine.DriveSpace(
+                            drive: copy.drive.id, name: roster.name(of: copy.drive.id),
+                            freeBytes: await copy.freeBytes()))
+                }
+                return spaces
+            },
+            reconnect: { () async throws(DeviceError) in try await box.reconnect(phone) },
+            events: events)
+    }
+
+    /// A lock that could not be refreshed for long may be another program's by now: its drive
+    /// must not be written to any more.
+    private func watchLocks(of hold: OwnerHold, _ mirror: MirroredBackend) async {
+        while !Task.isCancelled {
+            await box.clock.sleep(.seconds(30))
+            for drive in hold.untrusted {
+                mirror.drop(
+                    drive,
+                    because: BackendError(
+                        .locked, "its lock could not be kept fresh", drive: drive))
+            }
+        }
+    }
+
+    // MARK: The end
+
+    private func message(_ report: BackupReport, _ outcomes: Set<ExitCode>) -> String {
+        var sentences = report.messages
+        if roster.enrolled.count < 2 {
+            sentences.append(
+                "Only one drive is enrolled: there is no second copy. Add one with holdfast "
+                    + "setup --drive DIR.")
+        }
+        return sentences.joined(separator: " ")
+    }
+
+    private func details(_ report: BackupReport) -> [JSONValue.Member] {
+        let skipped = report.skipped.prefix(1000).map { entry in
+            JSONValue.members([
+                "path": .string(entry.path.description), "reason": .string(entry.reason),
+            ])
+        }
+        return [
+            .init("run", .string(run.rawValue)), .init("phone", .string(phone.id.rawValue)),
+            .init("skipped", .array(skipped)),
+        ]
+    }
+
+    private func document(
+        _ committed: CommittedSnapshot, _ owner: OwnerID, exitCode: ExitCode,
+        in repository: ResticRepository
+    ) async -> SnapshotDocument {
+        let snapshot = committed.snapshot
+        // Counts that cannot be had now are counted when somebody asks for them.
+        let facts = try? await box.countFacts(of: snapshot, in: repository)
+        let copies = committed.copies.map(CopyDocument.init)
+        box.catalog.remember(copies, of: snapshot.id)
+        return SnapshotDocument(
+            id: snapshot.id, time: snapshot.time,
+            utcOffsetSeconds: snapshot.draft.utcOffsetSeconds, owner: owner,
+            phone: snapshot.phone, phoneName: phone.attributes.name, capture: snapshot.capture,
+            isComplete: !snapshot.isPartial
+                && [.done, .notEveryDrive, .someUnreadable].contains(exitCode),
+            files: facts?.files, bytes: facts?.bytes, copies: copies)
+    }
+
+    /// Tells each drive's journal; a drive that cannot take it falls behind by that record only.
+    private func writeJournal(
+        _ report: BackupReport, _ summary: RunSummary, _ owner: OwnerID, _ mirror: MirroredBackend
+    ) async {
+        let behind = mirror.behind
+        let drives = mirror.copies.map(\.drive).filter { behind[$0.id] == nil }
+        let now = box.clock.now()
+        var records: [JournalRecord] = []
+        for snapshot in summary.snapshots {
+            guard let phone = snapshot.phone, let capture = snapshot.capture else { continue }
+            records.append(
+                .committed(
+                    owner: owner, snapshot: snapshot.id, phone: phone, capture: capture,
+                    run: run, isComplete: snapshot.isComplete))
+        }
+        records.append(
+            .run(
+                run, owner: owner, verdict: summary.verdict, exitCode: summary.exitCode,
+                counts: counts(summary)))
+        for drive in drives {
+            do throws(BackendError) {
+                for record in records { try await drive.journal.append(record, at: now) }
+            } catch {
+                box.log.warning(
+                    "journal not written",
+                    metadata: ["drive": "\(drive.id)", "code": "\(error.code.rawValue)"])
+            }
+        }
+        await box.renew(drives)
+    }
+
+    private func counts(_ summary: RunSummary) -> [(name: StaticString, count: UInt64)] {
+        var counts: [(name: StaticString, count: UInt64)] = [
+            ("files_new", UInt64(summary.files.new)),
+            ("files_changed", UInt64(summary.files.changed)),
+            ("files_unchanged", UInt64(summary.files.unchanged)),
+            ("files_removed", UInt64(summary.files.removed)),
+            ("files_skipped", UInt64(summary.files.skipped)), ("bytes_read", summary.bytesRead),
+            ("bytes_added", summary.bytesAdded), ("bytes_stored", summary.bytesStored),
+        ]
+        if summary.snapshots.count == 1, let snapshot = summary.snapshots.first,
+            let files = snapshot.files, let bytes = snapshot.bytes
+        {
+            counts += [("snapshot_files", UInt64(files)), ("snapshot_bytes", bytes)]
+        }
+        return counts
+    }
+}

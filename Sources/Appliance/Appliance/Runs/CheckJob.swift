@@ -1,0 +1,158 @@
+package import BackupCore
+package import ControlAPI
+import Drives
+import ResticRepository
+
+extension Box {
+    /// Looks at every enrolled drive's repositories; with `readData` every byte is read and
+    /// hashed. 0 only when every enrolled drive is whole.
+    package func check(
+        _ filter: QueryFilter, readData: Bool, wait: Int?, events: @escaping RunEventSink
+    ) async -> RunSummary {
+        await audit(.check, filter, wait: wait) { owner, roster, wait, run in
+            try await checkOwner(
+                owner, filter, on: roster, readData: readData, wait: wait, run: run,
+                events: events)
+        }
+    }
+
+    /// Repairs every drive's repositories from the others. 0 when afterwards every enrolled drive
+    /// is whole and all are alike.
+    package func heal(
+        _ filter: QueryFilter, wait: Int?, events: @escaping RunEventSink
+    ) async -> RunSummary {
+        await audit(.heal, filter, wait: wait) { owner, roster, wait, run in
+            try await healOwner(owner, on: roster, wait: wait, run: run, events: events)
+        }
+    }
+
+    /// Does `work` for each owner and sums up.
+    private func audit(
+        _ kind: JournalRecord.AuditKind, _ filter: QueryFilter, wait: Int?,
+        _ work: (OwnerID, DriveRoster, Duration, RunID) async throws -> AuditResult
+    ) async -> RunSummary {
+        let run = newRun()
+        let started = clock.now()
+        let start = clock.elapsed()
+        var total = AuditResult()
+        do {
+            let roster = try await roster()
+            _ = try roster.required()
+            try refuseUnknown(filter, roster)
+            let limit = Duration.seconds(wait ?? configuration.waitSeconds)
+            for owner in try owners(filter.owner) {
+                do {
+                    total.add(try await work(owner.id, roster, limit, run))
+                } catch {
+                    // One owner's trouble must not hide another's.
+                    total.add(failure: Outcome(error), owner: owner.id)
+                }
+                if Task.isCancelled { break }
+            }
+            for slot in roster.slots where filter.drive == nil || filter.drive == slot.entry.id {
+                if let problem = slot.problem { total.add(missing: slot.entry, problem) }
+            }
+        } catch {
+            total.add(failure: Outcome(error), owner: nil)
+        }
+        if Task.isCancelled { total.outcomes.insert(.interrupted) }
+        var summary = total.summary(kind, run)
+        summary.duration = clock.elapsed() - start
+        record(
+            Catalog.RunFacts(
+                id: run, kind: kind.rawValue, owner: filter.owner, phone: nil, started: started,
+                seconds: summary.duration.roundedSeconds, exitCode: summary.exitCode), summary)
+        return summary
+    }
+
+    // MARK: Check
+
+    private func checkOwner(
+        _ owner: OwnerID, _ filter: QueryFilter, on roster: DriveRoster, readData: Bool,
+        wait: Duration, run: RunID, events: @escaping RunEventSink
+    ) async throws -> AuditResult {
+        let hold = try await hold(owner, for: .check, on: roster, wait: wait, events: events)
+        let result = await check(hold, filter, readData: readData, events: events)
+        await writeJournal(result, .check, hold, run: run, readData: readData)
+        await hold.release()
+        return result
+    }
+
+    private func check(
+        _ hold: OwnerHold, _ filter: QueryFilter, readData: Bool,
+        events: @escaping RunEventSink
+    ) async -> AuditResult {
+        var result = AuditResult()
+        var isAnywhere = false
+        for copy in hold.copies {
+            // A drive that cannot answer fails in the audit just below and is told there.
+            if (try? await copy.isInitialised()) == true { isAnywhere = true }
+        }
+        // An owner whose first backup has not begun has nothing to look at.
+        guard isAnywhere else { return result }
+        let audit = await CopyAudit(hold.copies, validConfig: hold.configJudge).run(
+            readData: readData
+        ) { events(.progress($0)) }
+        result.add(audit, narrowedTo: filter.drive)
+        result.add(behind: hold.behind.filter { $0.value.code != .absent })
+        // Every byte of every drive was just compared with its name; what remains is whether the
+        // content makes sense, which is the same on each good copy: reading it once is enough.
+        var isRead = false
+        for copy in hold.copies where audit.behind[copy.drive.id] == nil {
+            guard filter.drive == nil || filter.drive == copy.drive.id else { continue }
+            guard !Task.isCancelled else { break }
+            await result.addStructure(
+                of: copy, hold, readData: readData && !isRead, events: events)
+            isRead = true
+        }
+        result.settle(drives: hold.copies.map(\.drive.id))
+        return result
+    }
+
+    // MARK: Heal
+
+    private func healOwner(
+        _ owner: OwnerID, on roster: DriveRoster, wait: Duration, run: RunID,
+        events: @escaping RunEventSink
+    ) async throws -> AuditResult {
+        let hold = try await hold(owner, for: .heal, on: roster, wait: wait, events: events)
+        let report = await Heal(hold.copies, validConfig: hold.configJudge).run {
+            events(.progress($0))
+        }
+        var result = AuditResult()
+        result.add(report)
+        result.add(behind: hold.behind.filter { $0.value.code != .absent })
+        for copy in hold.copies where report.behind[copy.drive.id] == nil && !Task.isCancelled {
+            // An owner without a repository anywhere has nothing to look at.
+            guard (try? await copy.isInitialised()) == true else { continue }
+            await result.addStructure(of: copy, hold, readData: false, events: events)
+        }
+        result.settle(drives: hold.copies.map(\.drive.id))
+        await writeJournal(result, .heal, hold, run: run, readData: true)
+        await renew(hold.copies.map(\.drive).filter { report.behind[$0.id] == nil })
+        await hold.release()
+        return result
+    }
+
+    /// Tells each drive's journal what was found on it, and remembers what was verified.
+    private func writeJournal(
+        _ result: AuditResult, _ kind: JournalRecord.AuditKind, _ hold: OwnerHold, run: RunID,
+        readData: Bool
+    ) async {
+        guard !Task.isCancelled else { return }
+        let now = clock.now()
+        for copy in hold.copies where result.behind[copy.drive.id] == nil {
+            let drive = copy.drive.id
+            let damaged = result.damaged(on: drive)
+            let record = JournalRecord.audit(
+                kind, run: run, owner: hold.owner, files: result.files, damaged: damaged,
+                repaired: result.repaired.count { $0.drive == drive }, lost: result.lostCount,
+                readData: readData)
+            if readData, damaged == 0, result.lostCount == 0 {
+                catalog.remember(verified: now, of: drive, owner: hold.owner)
+            }
+            // A drive that takes no record (read-only) was still looked at.
+            _ = try? await copy.drive.journal.append(record, at: now)
+        }
+    }
+}

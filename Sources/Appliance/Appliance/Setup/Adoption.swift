@@ -1,0 +1,141 @@
+import BackupCore
+import BackupEngine
+import BlockingThread
+import Drives
+import Logging
+import ResticFormat
+import ResticRepository
+
+/// Takes over drives that another box, or a lost state folder, enrolled: each owner's words open
+/// the repository, and keys and phones are rebuilt from what is there. Nothing on the drives is
+/// rewritten.
+struct Adoption: Sendable {
+    /// How often words are asked for again before the setup gives up.
+    private static let attempts = 5
+
+    let box: Box
+    let drives: [Drive]
+    let words: any WordSource
+
+    /// Adopts every owner on the drives whose keys this box does not have.
+    func run() async throws -> [OwnerID] {
+        var adopted: [OwnerID] = []
+        let known = Set(try box.store.owners().map(\.id))
+        for (owner, copies) in try await owners() where !known.contains(owner) {
+            try await adopt(owner, copies)
+            adopted.append(owner)
+        }
+        return adopted
+    }
+
+    private func owners() async throws -> [(OwnerID, [DriveBackend])] {
+        var found: [OwnerID: [DriveBackend]] = [:]
+        for drive in drives {
+            for owner in try await drive.owners() {
+                found[owner, default: []].append(drive.repository(owner))
+            }
+        }
+        return found.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    private func adopt(_ owner: OwnerID, _ copies: [DriveBackend]) async throws {
+        let mirror = MirroredBackend(copies)
+        let (secrets, key) = try await ask(owner) { password in
+            do throws(RepositoryError) {
+                return try await ResticRepository.unlock(backend: mirror, password: password)
+            } catch  where error.code == .wrongPassword {
+                return nil
+            }
+        }
+        // Who typed the words has the sheet.
+        try box.store.remember(
+            OwnerRecord(
+                id: owner, created: box.clock.now(),
+                sheetShown: secrets.words == nil ? nil : box.clock.now()))
+        try await box.rebuildSeed(of: owner, from: mirror)
+        try await rebuildPhones(of: owner, mirror, key)
+        try box.store.remember(secrets, of: owner)
+        box.log.notice("owner adopted", metadata: ["owner": "\(owner)"])
+    }
+
+    /// Asks for an owner's words until they open something.
+    private func ask<Opened: Sendable>(
+        _ owner: OwnerID, open: (String) async throws -> Opened?
+    ) async throws -> (OwnerSecrets, Opened) {
+        var problem: String?
+        for _ in 0..<Self.attempts {
+            guard let typed = await words.words(for: owner, problem: problem) else { break }
+            let secrets: OwnerSecrets
+            do throws(SheetWords.Problem) {
+                let read = try SheetWords(reading: typed)
+                secrets = OwnerSecrets(password: read.canonical, words: read)
+            } catch {
+                // A box that still knows the password itself may give that instead.
+                guard let password = Self.password(typed) else {
+                    problem = error.sentence
+                    continue
+                }
+                secrets = OwnerSecrets(password: password, words: nil)
+            }
+            if let opened = try await open(secrets.password) { return (secrets, opened) }
+            problem = "These words do not open the backups of \(owner)."
+        }
+        throw ApplianceError(
+            .key, problem ?? "The words of owner \(owner) were not given.",
+            whatToDo: "Take the recovery sheet of \(owner) and run setup again.")
+    }
+
+    /// A restic password as `key password` prints it: 64 hexadecimal digits.
+    private static func password(_ typed: String) -> String? {
+        let digits = String(typed.filter { !$0.isWhitespace })
+        return ContentID(hex: digits) == nil ? nil : digits
+    }
+
+    private func rebuildPhones(
+        of owner: OwnerID, _ mirror: MirroredBackend, _ key: MasterKey
+    ) async throws {
+        let repository = try await ResticRepository.open(
+            backend: mirror, masterKey: key,
+            options: RepositoryOptions(.reading, clock: box.clock))
+        var newest: [PhoneID: Snapshot] = [:]
+        for snapshot in try await repository.snapshots() {
+            if let phone = snapshot.phone { newest[phone] = snapshot }
+        }
+        for (phone, snapshot) in newest {
+            // A snapshot without notes still tells whose phone it is; the name comes with the
+            // phone's next visit.
+            let notes = try? await SnapshotNotes.of(tree: snapshot.tree, in: repository)
+            try box.store.remember(
+                PhoneRecord(
+                    id: phone, owner: owner,
+                    family: notes.flatMap { PhoneFamily(rawValue: $0.family) } ?? .android,
+                    name: notes?.name ?? phone.rawValue, model: notes?.model ?? "",
+                    osVersion: notes?.osVersion ?? "", lastSeen: snapshot.time))
+        }
+    }
+
+    /// Gives a drive whose record is garbled its record back when a repository there opens with
+    /// a key of this box or with words; its old id is lost, so it gets a new one.
+    func identify(_ drive: UnidentifiedDrive, set: DriveSetID) async throws -> Drive {
+        let record = DriveRecord.new(set: set)
+        for (owner, config) in try await drive.configs().sorted(by: { $0.key < $1.key }) {
+            // An owner unknown here cannot vouch for it.
+            guard let key = try? await box.masterKeyFromState(owner) else { continue }
+            // A config that does not open is not ours.
+            guard (try? ConfigCodec.open(config, sealer: Sealer(key))) != nil else { continue }
+            let remembered = box.configuration.drives.first { entry in
+                !drives.contains { $0.id == entry.id }
+            }
+            guard let remembered else { return try await drive.identify(as: record) }
+            let memory = box.store.memory(of: remembered.id)
+            return try await drive.identify(
+                as: DriveRecord(
+                    drive: remembered.id, set: set, generation: memory?.generation ?? 0,
+                    nonce: memory?.nonce ?? record.nonce
+                ).renewed())
+        }
+        throw BackendError(
+            .wrongDrive,
+            "its drive.json is garbled, and no repository there opens with a key of this box")
+    }
+}

@@ -1,0 +1,42 @@
+package import BackupCore
+import ResticFormat
+
+/// The files an owner's repository begins with, kept beside the keys: a drive that has no
+/// repository of the owner yet is given exactly these, whichever drives are there.
+package struct RepositorySeed: Sendable {
+    package let config: [UInt8]
+    package let keys: [(id: ContentID, bytes: [UInt8])]
+
+    /// A seed of a config file and key files.
+    package init(config: [UInt8], keys: [(id: ContentID, bytes: [UInt8])]) {
+        self.config = config
+        self.keys = keys
+    }
+}
+
+extension StateStore {
+    /// An owner's seed; nil when it is not whole.
+    package func seed(of owner: OwnerID) throws(ApplianceError) -> RepositorySeed? {
+        let folder = folder(of: owner)
+        guard let config = try StateFiles.read(folder + "/config") else { return nil }
+        var keys: [(id: ContentID, bytes: [UInt8])] = []
+        for name in try StateFiles.names(in: folder + "/keys") {
+            guard let id = ContentID(hex: name),
+                let bytes = try StateFiles.read(folder + "/keys/" + name),
+                ContentID.sha256(of: bytes) == id
+            else { continue }
+            keys.append((id, bytes))
+        }
+        return keys.isEmpty ? nil : RepositorySeed(config: config, keys: keys)
+    }
+
+    /// Makes an owner's seed durable.
+    package func remember(_ seed: RepositorySeed, of owner: OwnerID) throws(ApplianceError) {
+        let folder = folder(of: owner)
+        try StateFiles.makeFolder(folder + "/keys")
+        for key in seed.keys {
+            try StateFiles.write(key.bytes, to: folder + "/keys/\(key.id.hex)")
+        }
+        try StateFiles.write(seed.config, to: folder + "/config")
+    }
+}
