@@ -1,0 +1,143 @@
+import Appliance
+import ArgumentParser
+import BackupCore
+import ControlAPI
+
+/// `holdfast backup`
+struct BackupCommand: BoxCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backup",
+        abstract: "Wait for a phone and back it up to every drive.",
+        discussion: """
+            Unchanged files are not read again. Ctrl-C ends with a partial snapshot that the next \
+            run continues. A phone that lost much since its last backup is a question, answered \
+            with --accept-shrink.
+            """)
+
+    @ParentCommand var parent: Holdfast
+    @Option(
+        help: ArgumentHelp(
+            "Only this phone, by its id or its bay; without it every phone that is plugged in.",
+            valueName: "id"))
+    var phone: String?
+    @Option(help: ArgumentHelp("Only this capture: media or backup.", valueName: "kind"))
+    var capture: Capture?
+    @Option(
+        help: ArgumentHelp(
+            "How long to wait for a person, or for a phone that went away.",
+            valueName: "seconds"))
+    var wait: Int?
+    @Flag(help: "Read unchanged files too.")
+    var reread = false
+    @Flag(help: "What is gone from the phone was meant to go.")
+    var acceptShrink = false
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        if let wait, !(0...86_400).contains(wait) {
+            throw ValidationError("--wait must be 0 to 86400 seconds.")
+        }
+    }
+
+    func run(_ box: Box) async throws -> BackupCore.ExitCode {
+        var options = BackupOptions(try choice())
+        options.capture = capture
+        options.waitSeconds = wait
+        options.rereads = reread
+        options.acceptsShrink = acceptShrink
+        let display = RunDisplay(isJSON: output.json)
+        let summary = await box.backup(options, events: display.sink)
+        return display.finish(summary)
+    }
+
+    private func choice() throws(ApplianceError) -> PhoneChoice {
+        guard let phone else { return .any }
+        if let choice = PhoneChoice(phone) { return choice }
+        throw ApplianceError(
+            .notFound, "There is no phone \(HostileText.escaped(phone, limit: 80)).",
+            whatToDo: "Run holdfast phones to see which there are.")
+    }
+}
+
+/// `holdfast restore`
+struct RestoreCommand: BoxCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "restore",
+        abstract: "Restore a snapshot, or parts of it, into a folder.",
+        discussion: """
+            Full paths are kept beneath the folder. What exists is left alone unless --overwrite \
+            is given; names that the filesystem cannot hold are reported (exit 27).
+            """)
+
+    @ParentCommand var parent: Holdfast
+    @Argument(help: "latest, a snapshot's id, or the start of one.")
+    var snapshot: String
+    @Option(
+        help: ArgumentHelp(
+            "A file or folder of the snapshot, as ls shows it; repeat it.", valueName: "path"))
+    var path: [String] = []
+    @Option(help: ArgumentHelp("The folder to restore into.", valueName: "dir"))
+    var to: String
+    @Flag(help: "Replace files that exist.")
+    var overwrite = false
+    @OptionGroup var filter: FilterOptions
+    @OptionGroup var output: OutputOptions
+
+    func run(_ box: Box) async throws -> BackupCore.ExitCode {
+        let options = RestoreOptions(
+            snapshot: snapshot, filter: try filter.filter(), paths: path,
+            folder: Surroundings.ofThisProcess().absolute(to), overwrites: overwrite)
+        let display = RunDisplay(isJSON: output.json)
+        let summary = await box.restore(options, events: display.sink)
+        return display.finish(summary)
+    }
+}
+
+/// `holdfast check`
+struct CheckCommand: BoxCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Look whether every drive is whole.",
+        discussion: """
+            0 only when every enrolled drive is whole. 25: damage, and a good copy of everything \
+            exists (run heal). 26: damage without a good copy.
+            """)
+
+    @ParentCommand var parent: Holdfast
+    @Flag(help: "Read and hash everything, on every drive.")
+    var readData = false
+    @OptionGroup var filter: FilterOptions
+    @Option(help: ArgumentHelp("How long to wait for another run.", valueName: "seconds"))
+    var wait: Int?
+    @OptionGroup var output: OutputOptions
+
+    func run(_ box: Box) async throws -> BackupCore.ExitCode {
+        let display = RunDisplay(isJSON: output.json)
+        let summary = await box.check(
+            try filter.filter(), readData: readData, wait: wait, events: display.sink)
+        return display.finish(summary)
+    }
+}
+
+/// `holdfast heal`
+struct HealCommand: BoxCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "heal",
+        abstract: "Replace what is damaged or missing on a drive from another drive.",
+        discussion: """
+            Everything is read. Damaged files are moved to quarantine/ on their drive, never \
+            deleted. 0 when afterwards every drive is whole and all hold the same files.
+            """)
+
+    @ParentCommand var parent: Holdfast
+    @OptionGroup var filter: FilterOptions
+    @Option(help: ArgumentHelp("How long to wait for another run.", valueName: "seconds"))
+    var wait: Int?
+    @OptionGroup var output: OutputOptions
+
+    func run(_ box: Box) async throws -> BackupCore.ExitCode {
+        let display = RunDisplay(isJSON: output.json)
+        let summary = await box.heal(try filter.filter(), wait: wait, events: display.sink)
+        return display.finish(summary)
+    }
+}

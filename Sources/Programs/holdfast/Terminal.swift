@@ -1,0 +1,34 @@
+import Glibc
+
+/// Standard output for data, standard error for words.
+enum Terminal {
+    /// Whether a person looks at standard error.
+    static let showsProgress = isatty(STDERR_FILENO) == 1
+    /// Whether a person can be asked.
+    static let canAsk = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1
+
+    /// A line of data.
+    static func out(_ line: String) { write(line + "\n", to: STDOUT_FILENO) }
+
+    /// A line of words.
+    static func err(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
+
+    /// Words without a line end.
+    static func errPart(_ text: String) { write(text, to: STDERR_FILENO) }
+
+    /// Writes all of it; a reader that went away ends the writing and nothing else.
+    private static func write(_ text: String, to descriptor: Int32) {
+        let bytes = Array(text.utf8)
+        var written = 0
+        while written < bytes.count {
+            // Sound: the buffer is lent for the call and the range lies within it.
+            let count = unsafe bytes.withUnsafeBytes { buffer in
+                let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[written...])
+                return unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return }
+            written += count
+        }
+    }
+}
