@@ -97,6 +97,24 @@ import Testing
         await session.close()
     }
 
+    /// The phone numbers its files anew, and libmtp would answer from memory.
+    @Test func storageThatWentAndCameBackNeedsANewSession() async throws {
+        let simulated = try SimulatedSession(
+            script:
+                #"{"entries":[{"name":"d","children":[{"name":"a","bytes":1}]},{"name":"b","bytes":2}]}"#
+        )
+        let (session, media) = try await simulated.open()
+        let before = try await media.walk(media.firstRoot())
+        simulated.phone.perform(.lock)
+        simulated.phone.perform(.unlock)
+        let root = try await media.firstRoot()
+        #expect(await deviceError { try await media.list(root) }?.code == .gone)
+        await session.close()
+        let (next, again) = try await simulated.open()
+        #expect(try await Set(again.walk(again.firstRoot()).keys) == Set(before.keys))
+        await next.close()
+    }
+
     // MARK: Listing and reading
 
     @Test func folderWithUnicodeNamesIsListedAndReadAsItIs() async throws {
@@ -334,6 +352,29 @@ import Testing
         clock.advance(.seconds(31))
         #expect(await result?.code == .timedOut)
         simulated.phone.perform(.thaw)
+        await session.close()
+    }
+
+    @Test func phoneThatIsFrozenWhenOpenedTimesOut() async throws {
+        let clock = StandingClock()
+        let simulated = try SimulatedSession(script: #"{"entries":[]}"#, clock: clock)
+        let phone = try #require(try await simulated.family.detect().first)
+        simulated.phone.perform(.freeze)
+        async let result = deviceError { try await simulated.family.open(phone) }
+        await clock.untilSomebodySleeps()
+        clock.advance(.seconds(91))
+        #expect(await result?.code == .timedOut)
+    }
+
+    @Test func phoneThatLeftTheBusIsGone() async throws {
+        let simulated = try SimulatedSession(script: #"{"entries":[]}"#)
+        let phone = try #require(try await simulated.family.detect().first)
+        simulated.phone.perform(.unplug)
+        #expect(await deviceError { try await simulated.family.open(phone) }?.code == .gone)
+        #expect(try await simulated.family.detect() == [])
+        simulated.phone.perform(.replug)
+        let (session, media) = try await simulated.open()
+        #expect(try await media.storages().count == 1)
         await session.close()
     }
 

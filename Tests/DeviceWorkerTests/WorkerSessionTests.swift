@@ -238,4 +238,24 @@ import Testing
         }
         #expect(error?.detail.contains("code 10") == true, "\(String(describing: error))")
     }
+
+    @Test func detectionWorksOnWhateverBusThereIs() async throws {
+        let family = WorkerFamily(program: helperProgram(), clock: StandingClock())
+        // None on a machine without phones or without a bus; never an error.
+        #expect(try await family.detect().allSatisfy { $0.family == .android })
+    }
+
+    @Test(arguments: [
+        ["presence"], ["android-mtp", "1", "255", "65535", "4"],
+    ])
+    func commandsComeBackFromTheirArguments(arguments: [String]) {
+        #expect(WorkerCommand(arguments: arguments)?.arguments == arguments)
+    }
+
+    @Test(arguments: [
+        [], ["presence", "x"], ["android-mtp", "1", "256", "1", "1"], ["android-mtp"], ["other"],
+    ])
+    func otherArgumentsAreNoCommand(arguments: [String]) {
+        #expect(WorkerCommand(arguments: arguments) == nil)
+    }
 }

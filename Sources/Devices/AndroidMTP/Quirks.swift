@@ -18,6 +18,9 @@ enum Quirks {
 
     /// An unknown size: 32-bit ObjectInfo of a file of 4 GiB or more.
     static let unknownSize: UInt64 = 0xFFFF_FFFF
+
+    /// Where the reading of a file of unknown size ends: 1 TiB, more than any phone holds.
+    static let largestUnknown: UInt64 = 1 << 40
 }
 
 /// Response codes that decide something here (MTP 1.1, appendix F, "Responses"), and libmtp's own

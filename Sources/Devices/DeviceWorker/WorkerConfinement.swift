@@ -4,7 +4,7 @@ import Glibc
 /// bound on memory, few descriptors, and an end when the parent is gone.
 func confineWorker(watching descriptor: Int32) {
     limit(RLIMIT_CORE, 0)
-    limit(RLIMIT_AS, 4 << 30)
+    limit(RLIMIT_AS, 2 << 30)
     limit(RLIMIT_NOFILE, 256)
     startWatch(descriptor)
 }

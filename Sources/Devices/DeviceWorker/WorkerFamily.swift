@@ -52,12 +52,20 @@ package struct WorkerFamily: DeviceFamily {
         let command = WorkerCommand.androidMTP(
             bus: bus, address: address, vendor: vendor, product: product)
         var attempt = 1
+        let start = clock.elapsed()
         while true {
             do {
                 return try await WorkerSession(
                     program: program, command: command, clock: clock, deadlines: deadlines)
             } catch {
-                let tries = error.code == .busy ? 3 : error.code == .workerEnded ? 2 : 1
+                // A phone that let half the time pass will not answer a second worker either.
+                let isQuick = clock.elapsed() - start < deadlines.open / 2
+                let tries =
+                    switch error.code {
+                    case .busy: 3
+                    case .workerEnded, .timedOut: isQuick ? 2 : 1
+                    default: 1
+                    }
                 guard attempt < tries, !Task.isCancelled else { throw error }
             }
             attempt += 1
