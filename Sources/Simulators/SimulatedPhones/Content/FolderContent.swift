@@ -6,7 +6,8 @@ import Synchronization
 package final class FolderContent: PhoneContent {
     private struct Nodes {
         var paths: [UInt64: String] = [:]
-        var numbers: [String: UInt64] = [:]
+        /// By bytes: two Unicode forms of one word are equal strings but different files.
+        var numbers: [[UInt8]: UInt64] = [:]
     }
 
     package let isWritable: Bool
@@ -18,7 +19,7 @@ package final class FolderContent: PhoneContent {
         self.path = path
         self.isWritable = isWritable
         nodes = Mutex(
-            Nodes(paths: [ContentTree.root: path], numbers: [path: ContentTree.root]))
+            Nodes(paths: [ContentTree.root: path], numbers: [Array(path.utf8): ContentTree.root]))
     }
 
     package var space: (capacity: UInt64, free: UInt64) {
@@ -38,9 +39,10 @@ package final class FolderContent: PhoneContent {
 
     private func number(of path: String) -> UInt64 {
         nodes.withLock { nodes in
-            if let known = nodes.numbers[path] { return known }
+            let key = Array(path.utf8)
+            if let known = nodes.numbers[key] { return known }
             let next = UInt64(nodes.paths.count)
-            nodes.numbers[path] = next
+            nodes.numbers[key] = next
             nodes.paths[next] = path
             return next
         }
@@ -130,8 +132,8 @@ package final class FolderContent: PhoneContent {
             throw ContentProblem(.generalError)
         }
         nodes.withLock { nodes in
-            nodes.numbers[old] = nil
-            nodes.numbers[String(new)] = node
+            nodes.numbers[Array(old.utf8)] = nil
+            nodes.numbers[Array(String(new).utf8)] = node
             nodes.paths[node] = String(new)
         }
     }

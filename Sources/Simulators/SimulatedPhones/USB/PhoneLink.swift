@@ -262,6 +262,13 @@ final class PhoneLink: @unchecked Sendable {
             if state.isClosed { throw .closed }
             if state.generation != state.seenGeneration { throw .broken }
             if state.isCancelled { throw .cancelled }
+            // A host that sent whole packets closes them with an empty one and waits for it,
+            // although the announced length is complete and the answer already under way.
+            if queue == \.bulkIn, let first = state.bulkOut.first, first.data.isEmpty {
+                state.bulkOut.removeFirst()
+                first.connection.reply(to: first.sequence, status: .ok, actual: 0)
+                continue
+            }
             guard state.isPlugged, !state.isFrozen, !state[keyPath: queue].isEmpty else {
                 condition.wait()
                 continue
