@@ -33,7 +33,7 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let core: [Target] = [
     .target(name: "CSystem", path: "Sources/Core/CSystem"),
-    .target(name: "BackupCore", path: "Sources/Core/BackupCore", swiftSettings: strict),
+    .target(name: "BackupCore", path: "Sources/Core/BackupCore", swiftSettings: optimised),
     .target(
         name: "BlockingThread", dependencies: ["CSystem"], path: "Sources/Core/BlockingThread",
         swiftSettings: strict),
@@ -82,15 +82,106 @@ let repository: [Target] = [
         path: "Sources/Repository/Drives", swiftSettings: strict),
 ]
 
+let appliance: [Target] = [
+    .target(
+        name: "ControlAPI", dependencies: ["BackupCore"], path: "Sources/Appliance/ControlAPI",
+        swiftSettings: strict),
+    .target(
+        name: "Appliance",
+        dependencies: [
+            "BackupCore", "BlockingThread", "CSystem", "ControlAPI", "ResticFormat",
+            "ResticRepository", "Drives", "BackupEngine", "DeviceWorker", "AndroidMTP",
+            "USBPresence", grdb, logging, yams,
+        ],
+        path: "Sources/Appliance/Appliance", swiftSettings: strict),
+]
+
+let programs: [Target] = [
+    .executableTarget(
+        name: "holdfast",
+        dependencies: ["BackupCore", "Appliance", "ControlAPI", argumentParser],
+        path: "Sources/Programs/holdfast", swiftSettings: strict),
+    .executableTarget(
+        name: "holdfast-simulator", dependencies: ["SimulatedPhones", argumentParser],
+        path: "Sources/Programs/holdfast-simulator", swiftSettings: strict),
+]
+
+let simulators: [Target] = [
+    .target(name: "CSimulatedLibUSB", path: "Sources/Simulators/CSimulatedLibUSB"),
+    .target(
+        name: "SimulatedPhones", path: "Sources/Simulators/SimulatedPhones",
+        swiftSettings: optimised),
+]
+
+/// The tests of one target, in `Tests/<target>Tests`.
+func tests(_ name: String, with dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests",
+        exclude: name == "DeviceWorker" ? ["Helper", "Kit"] : [], swiftSettings: tested)
+}
+
+let testing: [Target] = [
+    .target(
+        name: "TestKit", dependencies: ["BackupCore"], path: "Tests/TestKit",
+        swiftSettings: tested),
+    .executableTarget(
+        name: "device-worker-test-helper",
+        dependencies: [
+            "AndroidMTP", "BackupCore", "DeviceTestKit", "DeviceWorker", "USBPresence",
+        ],
+        path: "Tests/DeviceWorkerTests/Helper", swiftSettings: tested),
+    tests("BackupCore", with: ["BackupCore"]),
+    tests("BlockingThread", with: ["BlockingThread"]),
+    tests("USBPresence", with: ["BackupCore", "USBPresence"]),
+    .target(
+        name: "DeviceTestKit", dependencies: ["BackupCore", "DeviceWorker"],
+        path: "Tests/DeviceWorkerTests/Kit", swiftSettings: tested),
+    tests(
+        "AndroidMTP",
+        with: [
+            "AndroidMTP", "BackupCore", "DeviceTestKit", "DeviceWorker", "SimulatedPhones",
+            "device-worker-test-helper",
+        ]),
+    tests(
+        "DeviceWorker",
+        with: ["BackupCore", "DeviceTestKit", "DeviceWorker", "device-worker-test-helper"]),
+    tests("BackupEngine", with: ["BackupCore", "BackupEngine", "TestKit"]),
+    tests("ResticFormat", with: ["BackupCore", "ResticFormat"]),
+    tests(
+        "ResticRepository",
+        with: [
+            "BackupCore", "BlockingThread", "CSystem", "ResticFormat", "ResticRepository",
+            "TestKit",
+        ]),
+    tests("Drives", with: ["BackupCore", "ResticFormat", "Drives"]),
+    tests("ControlAPI", with: ["BackupCore", "ControlAPI"]),
+    tests(
+        "Appliance",
+        with: ["BackupCore", "ControlAPI", "Appliance", "ResticFormat", "Drives"]),
+    tests("SimulatedPhones", with: ["SimulatedPhones"]),
+    .executableTarget(
+        name: "store-benchmark",
+        dependencies: [
+            "BackupCore", "BackupEngine", "BlockingThread", "Drives", "ResticFormat",
+            "ResticRepository",
+        ],
+        path: "Tests/Benchmarks/StoreBenchmark", swiftSettings: strict),
+    tests("Package"),
+]
+
 let package = Package(
     name: "holdfast",
-    products: [],
+    products: [
+        // Loaded by the simulator's clients in place of libusb; by this name it is never linked
+        // by accident.
+        .library(name: "HoldfastUSBIP", type: .dynamic, targets: ["CSimulatedLibUSB"])
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
-    targets: core + devices + engine + repository,
+    targets: core + devices + engine + repository + appliance + programs + simulators + testing,
     swiftLanguageModes: [.v6]
 )
