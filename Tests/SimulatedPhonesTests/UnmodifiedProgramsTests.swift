@@ -89,7 +89,8 @@ struct UnmodifiedProgramsTests {
 
     @Test(.enabled(if: ProgramResult.canMount))
     func jmtpfsShowsTheSameTree() throws {
-        let files = smallTree()
+        // jmtpfs itself refuses to open names of 255 bytes (it adds to them in its own folder).
+        let files = smallTree().filter { $0.path.utf8.count < 250 }
         let run = try PhoneRun(content: { folder in
             try TreeWriter.write(files, to: folder)
             return GeneratedContent(files: files)
