@@ -24,3 +24,9 @@ int holdfast_spawn_worker(const char *path, char *const arguments[], int descrip
 
 /// Names the calling thread; at most 15 bytes are used.
 void holdfast_name_thread(const char *name);
+
+/// Keeps glibc from holding on to freed memory, at the start of a program and before its threads:
+/// pack buffers (16 MiB) go back to the system when freed, chunk buffers stay for the next ones,
+/// and no thread has an arena of its own. Measured while saving 1 GB: 135 to 145 MB at the peak,
+/// without it 155 to 200, for the same CPU time.
+void holdfast_limit_allocator(void);
