@@ -105,21 +105,36 @@ extension WorkerLink {
         return request
     }
 
-    /// The next piece, nil at the end. The worker has counted the bytes; they are counted again,
-    /// because the worker may be the phone's.
-    func nextPiece(_ request: UInt32) throws(DeviceError) -> [UInt8]? {
+    /// The next piece, nil at the end, and whether it was the last. The worker has counted the
+    /// bytes; they are counted again, because the worker may be the phone's.
+    func nextPiece(_ request: UInt32) throws(DeviceError) -> (piece: [UInt8]?, isLast: Bool) {
         guard reading?.request == request else {
             throw failure
                 ?? DeviceError(.cancelled, "The reading of this file was given up for another call")
         }
-        let frame: Frame
+        guard let piece = try nextContent(request) else {
+            try finishReading()
+            return (nil, true)
+        }
+        // The end is on its way with the last byte; taken now, it costs a small file no second
+        // change of threads.
+        guard reading?.received == reading?.announced else { return (piece, false) }
+        guard try nextContent(request) == nil else {
+            throw fail(.wireViolation("more content than the file has"))
+        }
+        try finishReading()
+        return (piece, true)
+    }
+
+    /// The content of the next frame, nil when it says that the file is finished.
+    private func nextContent(_ request: UInt32) throws(DeviceError) -> [UInt8]? {
         do {
-            frame = try answer(to: request, .bytes, .finished)
+            let frame = try answer(to: request, .bytes, .finished)
+            return frame.kind == .bytes ? try accept(frame.body) : nil
         } catch {
             reading = nil
             throw error
         }
-        return frame.kind == .bytes ? try accept(frame.body) : try finishReading()
     }
 
     /// Gives up the reading of `request`, if it is still going on.
@@ -140,13 +155,12 @@ extension WorkerLink {
         return piece
     }
 
-    private func finishReading() throws(DeviceError) -> [UInt8]? {
-        guard let ended = reading.take(), let announced = ended.announced else { return nil }
+    private func finishReading() throws(DeviceError) {
+        guard let ended = reading.take(), let announced = ended.announced else { return }
         guard ended.received == announced else {
             throw DeviceError(
                 .wrongSize, "The file ended after \(ended.received) of \(announced) bytes")
         }
-        return nil
     }
 
     /// Tells the worker to stop, and reads on to the end of what it had already sent.

@@ -1,5 +1,6 @@
 package import BackupCore
 import BlockingThread
+import Synchronization
 
 /// A session with a phone in a worker process, as the engine sees it.
 ///
@@ -71,19 +72,13 @@ package final class WorkerSession: DeviceSession, MediaSource {
     }
 
     package func read(_ entry: PhoneEntry) async throws(DeviceError) -> ByteSource<DeviceError> {
-        let request = try await call(deadlines.readPiece) { link throws(DeviceError) in
-            try link.beginReading(entry)
-        }
+        // Asked for with the first piece: one change of threads fewer for each small file.
+        let file = OpenFile()
         return ByteSource {
             () async throws(DeviceError) -> [UInt8]? in
-            try await self.call(self.deadlines.readPiece) { link throws(DeviceError) in
-                try link.nextPiece(request)
-            }
+            try await self.next(entry, file)
         } close: {
-            // A failure to stop shows in the session's next call, if there is one.
-            _ = try? await self.call(self.deadlines.readPiece) { link throws(DeviceError) in
-                try link.stopReading(request)
-            }
+            await self.stop(file)
         }
     }
 
@@ -93,12 +88,50 @@ package final class WorkerSession: DeviceSession, MediaSource {
         await thread.run { link.close(patience: patience) }
     }
 
+    private func next(
+        _ entry: PhoneEntry, _ file: OpenFile
+    ) async throws(DeviceError) -> [UInt8]? {
+        if file.isEnded { return nil }
+        let request = file.request
+        let answer = try await call(deadlines.readPiece) { link throws(DeviceError) in
+            let request =
+                if let request { request } else { try link.beginReading(entry) }
+            file.request = request
+            return try link.nextPiece(request)
+        }
+        if answer.isLast { file.isEnded = true }
+        return answer.piece
+    }
+
+    private func stop(_ file: OpenFile) async {
+        guard !file.isEnded, let request = file.request else { return }
+        // A failure to stop shows in the session's next call, if there is one.
+        _ = try? await call(deadlines.readPiece) { link throws(DeviceError) in
+            try link.stopReading(request)
+        }
+    }
+
     private func call<Value: Sendable>(
         _ limit: Duration, atMost whole: Duration? = nil,
         _ body: @escaping @Sendable (WorkerLink) throws(DeviceError) -> Value
     ) async throws(DeviceError) -> Value {
         try await WorkerCall(thread: thread, clock: clock, limit: limit, whole: whole)
             .run(link, body)
+    }
+}
+
+/// How far the reading of one file has come.
+private final class OpenFile: Sendable {
+    private let state = Mutex<(request: UInt32?, isEnded: Bool)>((nil, false))
+
+    /// The request that asked for it, once it was sent.
+    var request: UInt32? {
+        get { state.withLock { $0.request } }
+        set { state.withLock { $0.request = newValue } }
+    }
+    var isEnded: Bool {
+        get { state.withLock { $0.isEnded } }
+        set { state.withLock { $0.isEnded = newValue } }
     }
 }
 
