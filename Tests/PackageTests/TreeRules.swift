@@ -110,8 +110,10 @@ enum TreeRules {
             guard line.hasPrefix("### `holdfast ") else { return nil }
             return String(line.dropFirst(14).prefix { $0 != "`" && $0 != " " })
         }
+        // A line may end between the two words.
+        let running = document.split(whereSeparator: \.isWhitespace).joined(separator: " ")
         let undocumented = programs.subtracting(headings).filter { name in
-            !headings.contains { document.contains("`\($0) \(name)") }
+            !headings.contains { running.contains("`\($0) \(name)") }
         }
         return undocumented.sorted().map { "holdfast \($0) is undocumented" }
             + Set(headings).subtracting(programs).sorted().map { "holdfast \($0) is no command" }
