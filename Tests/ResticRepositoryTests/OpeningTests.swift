@@ -19,8 +19,29 @@ import Testing
         }
     }
 
+    @Test func damagedKeyFileDoesNotHideTheOthers() async throws {
+        let new = try await makeRepository(on: backend, passwords: ["one", "two"])
+        for copy in [0, 1] {
+            backend.change(FileName(.key, new.keys[0].id), copy: copy) { $0?.removeLast() }
+        }
+        #expect(
+            try await ResticRepository.unlock(backend: backend, password: "two")
+                == new.masterKey)
+        await expect(.wrongPassword) {
+            _ = try await ResticRepository.unlock(backend: backend, password: "three")
+        }
+    }
+
+    @Test func drivesThatFailAreNotAWrongPassword() async throws {
+        _ = try await makeRepository(on: backend)
+        backend.state.withLock { $0.failing = [0, 1] }
+        await expect(.noDrive) {
+            _ = try await ResticRepository.unlock(backend: backend, password: "secret")
+        }
+    }
+
     @Test func repositoryWithoutKeysIsNotAWrongPassword() async throws {
-        let new = try await makeRepository(on: backend)
+        _ = try await makeRepository(on: backend)
         for name in backend.names(.key) {
             for copy in [0, 1] { backend.change(name, copy: copy) { $0 = [1, 2, 3] } }
         }
@@ -33,7 +54,6 @@ import Testing
         await expect(.missing) {
             _ = try await ResticRepository.unlock(backend: backend, password: "secret")
         }
-        _ = new
     }
 
     @Test(arguments: [

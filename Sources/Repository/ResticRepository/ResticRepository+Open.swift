@@ -59,24 +59,26 @@ extension ResticRepository {
         var failure = RepositoryError(.missing, "the repository has no key file")
         var goodCount = 0
         for id in Set(listed.map(\.name.id)).sorted() {
+            let opened: MasterKey?
             do throws(RepositoryError) {
                 let bytes = try await files.read(FileName(.key, id)) { $0 }
-                let opened = try await thread.run { () throws(RepositoryError) in
+                opened = try await thread.run { () throws(RepositoryError) in
                     try open(key: id, bytes, password: password)
                 }
-                goodCount += 1
-                guard let key = opened else { continue }
-                let sealer = FileSealer(key)
-                _ = try await files.read(.config) { bytes throws(FormatError) in
-                    try sealer.openConfig(bytes)
-                }
-                return key
             } catch {
-                // A key that opened and a config that did not is the worse news.
+                guard error.code != .noDrive else { throw error }
                 failure = error
+                continue
             }
+            goodCount += 1
+            guard let key = opened else { continue }
+            let sealer = FileSealer(key)
+            _ = try await files.read(.config) { bytes throws(FormatError) in
+                try sealer.openConfig(bytes)
+            }
+            return key
         }
-        guard goodCount == 0 || failure.code != .missing else {
+        guard goodCount == 0 else {
             throw RepositoryError(
                 .wrongPassword, "no key of the repository opens with this password")
         }
