@@ -79,7 +79,8 @@ final class WorkerChannel {
     }
 
     private func take(_ count: Int) -> [UInt8] {
-        unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+        if count == 0 { return [] }
+        return unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
             filled = 0
             while filled < count {
                 // Sound: writes stay between `filled` and the buffer's capacity `count`.

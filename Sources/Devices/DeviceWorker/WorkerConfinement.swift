@@ -4,7 +4,8 @@ import Glibc
 /// bound on memory, few descriptors, and an end when the parent is gone.
 func confineWorker(watching descriptor: Int32) {
     limit(RLIMIT_CORE, 0)
-    limit(RLIMIT_AS, 2 << 30)
+    // A sanitizer reserves terabytes before the program starts: no bound fits there.
+    if reservedBytes() < 1 << 30 { limit(RLIMIT_AS, 2 << 30) }
     limit(RLIMIT_NOFILE, 256)
     startWatch(descriptor)
 }
@@ -13,6 +14,20 @@ private func limit(_ resource: __rlimit_resource, _ value: rlim_t) {
     var bounds = rlimit(rlim_cur: value, rlim_max: value)
     // Sound: a local that the call reads. Refused (a lower hard limit is set) means bound already.
     _ = unsafe setrlimit(__rlimit_resource_t(resource.rawValue), &bounds)
+}
+
+/// The process's address space, 0 when the kernel does not tell.
+private func reservedBytes() -> UInt64 {
+    // Sound: the path is lent for the call.
+    let file = unsafe open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return 0 }
+    defer { close(file) }
+    var text = [UInt8](repeating: 0, count: 64)
+    // Sound: the buffer's size is told.
+    let count = unsafe read(file, &text, text.count)
+    let pages = text.prefix(max(0, count)).prefix { $0 != UInt8(ascii: " ") }
+    return (UInt64(String(decoding: pages, as: UTF8.self)) ?? 0)
+        * UInt64(max(0, sysconf(Int32(_SC_PAGESIZE))))
 }
 
 /// Ends the process as soon as the parent's end of the socket is closed. A thread of its own,

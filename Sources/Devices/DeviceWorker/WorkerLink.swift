@@ -240,6 +240,8 @@ extension WorkerLink {
     }
 
     private func read(_ count: Int) throws(DeviceError) -> [UInt8] {
+        // Also because an array made with no capacity writes to the one empty array all share.
+        if count == 0 { return [] }
         let descriptor = try openDescriptor()
         var outcome = Wait.ready
         let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
