@@ -177,9 +177,9 @@ import Testing
         try await write(EntryPath(text: "DCIM/a"), [1], to: restore)
         #expect(
             await code { () throws(RestoreError) in
-                try await write(EntryPath(text: "dcim/a"), [2], to: restore)
+                try await write(EntryPath(text: "dcim/b"), [2], to: restore)
             } == .exists)
-        #expect(PlainFile.read(upper + "/a") == [1])
+        #expect(PlainFile.tree(upper) == ["/a": [1]])
     }
 
     @Test(arguments: [false, true])

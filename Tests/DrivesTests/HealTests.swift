@@ -163,6 +163,26 @@ enum Rot: String, CaseIterable {
         #expect(!files.isEmpty)
     }
 
+    @Test func fileThatReadsBackWrongIsNotRepaired() async throws {
+        let files = try await prepare()
+        let path = "\(copies.repository("b"))/\(files[0].relativePath)"
+        unsafe unlink(path)
+        // A medium that loses what it was given, as soon as the name is there.
+        let backend = try await copies.backend(
+            "b",
+            fault: { call in
+                if call == .sync, let bytes = PlainFile.read(path) {
+                    PlainFile.write(path, [UInt8](repeating: 0, count: bytes.count))
+                }
+                return nil
+            })
+        let heal = await Heal(
+            [try await copies.backend("a"), backend], validConfig: CopySet.validConfig
+        ).run()
+        #expect(!heal.isWhole && heal.repaired.isEmpty)
+        #expect(heal.lost.map(\.file) == [files[0]])
+    }
+
     @Test func absentDriveIsNamedAndTheRestStaysAsItIs() async throws {
         _ = try await prepare()
         let both = try await backends("a", "b")
