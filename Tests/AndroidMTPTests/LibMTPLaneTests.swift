@@ -6,15 +6,14 @@ import SimulatedPhones
 import Testing
 
 /// The lane against a simulated phone at USB level: the real libmtp, in the real worker.
-@Suite struct LibMTPLaneTests {
+@Suite(.serialized) struct LibMTPLaneTests {
     // MARK: Presence and attributes
 
     @Test func phoneOnTheBusIsDetected() async throws {
         let simulated = try SimulatedSession(script: #"{"entries":[]}"#)
-        let found = try await simulated.family.detect()
-        #expect(found.count == 1)
-        #expect(found.first?.unsuitable == nil)
-        guard case .usb(_, _, let vendor, let product) = found.first?.address else {
+        let found = try await simulated.detected()
+        #expect(found.unsuitable == nil)
+        guard case .usb(_, _, let vendor, let product) = found.address else {
             Issue.record("no USB address")
             return
         }
@@ -25,16 +24,16 @@ import Testing
         var options = PhoneOptions()
         options.identity.hasVendorClass = true
         let simulated = try SimulatedSession(script: #"{"entries":[]}"#, options: options)
-        let found = try await simulated.family.detect()
-        #expect(found.count == 1 && found.first?.unsuitable == nil)
+        let found = try await simulated.detected()
+        #expect(found.unsuitable == nil)
     }
 
     @Test func debuggingPhoneIsUnsuitable() async throws {
         var options = PhoneOptions()
         options.identity.functions = .debugging
         let simulated = try SimulatedSession(script: #"{"entries":[]}"#, options: options)
-        let found = try await simulated.family.detect()
-        #expect(found.first?.unsuitable?.contains("File transfer") == true)
+        let found = try await simulated.detected()
+        #expect(found.unsuitable?.contains("File transfer") == true)
         #expect(await deviceError { try await simulated.open() }?.code == .unsuitable)
     }
 
@@ -358,7 +357,7 @@ import Testing
     @Test func phoneThatIsFrozenWhenOpenedTimesOut() async throws {
         let clock = StandingClock()
         let simulated = try SimulatedSession(script: #"{"entries":[]}"#, clock: clock)
-        let phone = try #require(try await simulated.family.detect().first)
+        let phone = try await simulated.detected()
         simulated.phone.perform(.freeze)
         async let result = deviceError { try await simulated.family.open(phone) }
         await clock.untilSomebodySleeps()
@@ -368,7 +367,7 @@ import Testing
 
     @Test func phoneThatLeftTheBusIsGone() async throws {
         let simulated = try SimulatedSession(script: #"{"entries":[]}"#)
-        let phone = try #require(try await simulated.family.detect().first)
+        let phone = try await simulated.detected()
         simulated.phone.perform(.unplug)
         #expect(await deviceError { try await simulated.family.open(phone) }?.code == .gone)
         #expect(try await simulated.family.detect() == [])

@@ -41,12 +41,18 @@ final class SimulatedSession {
         try? FileManager.default.removeItem(atPath: directory)
     }
 
+    /// The phone on the bus. On a machine under load the replacement libusb may give up asking the
+    /// bus before the phone's thread has run, so it is asked again, as the product does.
+    func detected() async throws -> DetectedPhone {
+        for _ in 0..<20 {
+            if let found = try await family.detect().first { return found }
+        }
+        throw DeviceError(.gone, "There is no phone on the simulated bus")
+    }
+
     /// Finds the phone on the bus and opens it.
     func open() async throws -> (session: any DeviceSession, media: any MediaSource) {
-        guard let found = try await family.detect().first else {
-            throw DeviceError(.gone, "There is no phone on the simulated bus")
-        }
-        let session = try await family.open(found)
+        let session = try await family.open(try await detected())
         guard case .pulled(let media) = session.source(of: .media) else {
             throw DeviceError(.unsuitable, "There is no media")
         }
