@@ -73,9 +73,9 @@ enum DriveReadme {
             restic -r repositories/OWNER ls latest
             restic -r repositories/OWNER restore latest --target SOME/FOLDER
 
-        restic asks for the password; type the words of the sheet as they are printed, separated
-        by single spaces. If this drive is read-only, add --no-lock. To see whether everything is
-        still whole:
+        restic asks for the password; type the words of the sheet in lower case, joined by
+        hyphens: bakub-dalup-... If this drive is read-only, add --no-lock. To see whether
+        everything is still whole:
 
             restic -r repositories/OWNER check --read-data
 
