@@ -30,7 +30,7 @@ struct Holdfast: AsyncParsableCommand {
 /// The program's start and end.
 @main
 enum Program {
-    static func main() async {
+    static func main() {
         Interruption.prepare()
         let arguments = CommandLine.arguments
         // The hidden subcommand that a session with a phone lives in; see the worker's own file.
@@ -38,9 +38,7 @@ enum Program {
             let end: Never? = Composition.serveAsWorker(Array(arguments.dropFirst(2)))
             if end == nil { Glibc.exit(BackupCore.ExitCode.usage.rawValue) }
         }
-        let task = Task { await run() }
-        Interruption.stopOnSignals { task.cancel() }
-        Glibc.exit(await task.value.rawValue)
+        Interruption.run { await run() }
     }
 
     private static func run() async -> BackupCore.ExitCode {

@@ -1,35 +1,57 @@
-import BlockingThread
-import CSystem
+package import BackupCore
 import Glibc
 
-/// How a program of ours meets signals.
+/// How a program of ours runs and meets signals.
 package enum Interruption {
     /// A run that was told to stop must have ended after this long.
     private static let patience = 9
 
-    /// Prepares the process, before any thread starts: SIGHUP is ignored (`restic unlock` sends it
-    /// to who holds a lock) and SIGPIPE too; SIGINT and SIGTERM wait for ``stopOnSignals(_:)``.
+    /// Ignores SIGHUP (`restic unlock` sends it to who holds a lock) and SIGPIPE, and holds back
+    /// SIGINT and SIGTERM; to be called before any thread starts.
     package static func prepare() {
-        // Sound: the set is lent for the call.
         signal(SIGHUP, SIG_IGN)
         signal(SIGPIPE, SIG_IGN)
+        // A shell starts background programs with SIGINT ignored; a run must still end with what
+        // it has when somebody sends it.
+        signal(SIGINT, SIG_DFL)
+        signal(SIGTERM, SIG_DFL)
         var set = stopSignals()
+        // Sound: the set is lent for the call.
         unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 
-    /// Calls `stop` at the first SIGINT or SIGTERM. When the program is still there after nine
-    /// seconds, or at a second signal, it ends at once with 130: what is on the drives is whole at
-    /// any moment, and the next run sweeps what is left over.
-    package static func stopOnSignals(_ stop: @escaping @Sendable () -> Void) {
-        BlockingThread(name: "signals").start {
-            var set = stopSignals()
-            var number: Int32 = 0
-            // Sound: the set and the number are lent for the calls.
-            guard unsafe sigwait(&set, &number) == 0 else { return }
-            stop()
-            var limit = timespec(tv_sec: patience, tv_nsec: 0)
-            unsafe sigtimedwait(&set, nil, &limit)
-            _exit(130)
+    /// Runs `body` and ends the process with its code. The first SIGINT or SIGTERM cancels it.
+    /// When the program is still there nine seconds later, or at a second signal, it ends at once
+    /// with 130: what is on the drives is whole at any moment, and the next run sweeps what is
+    /// left over.
+    ///
+    /// The calling thread waits for signals itself. An asynchronous `main` would hand it to
+    /// libdispatch, which lets every signal through in a thread of its own.
+    package static func run(_ body: @escaping @Sendable () async -> ExitCode) -> Never {
+        let task = Task { exit(await body().rawValue) }
+        var set = stopSignals()
+        var number: Int32 = 0
+        // Sound: the set and the number are lent for the call.
+        while unsafe sigwait(&set, &number) != 0 {}
+        task.cancel()
+        wait(for: patience, orASignalOf: set)
+        _exit(ExitCode.interrupted.rawValue)
+    }
+
+    /// Returns after `seconds` or at a signal of `set`. The call is taken up again when another
+    /// signal of the process (a worker that ended) interrupts it.
+    private static func wait(for seconds: Int, orASignalOf set: sigset_t) {
+        let clock = BoxClock()
+        let deadline = clock.elapsed() + .seconds(seconds)
+        var set = set
+        while true {
+            let left = (deadline - clock.elapsed()).components
+            guard left.seconds >= 0, left.attoseconds >= 0 else { return }
+            var limit = timespec(
+                tv_sec: Int(left.seconds), tv_nsec: Int(left.attoseconds / 1_000_000_000))
+            // Sound: the set and the limit are lent for the call.
+            let number = unsafe sigtimedwait(&set, nil, &limit)
+            if number > 0 || errno == EAGAIN { return }
         }
     }
 

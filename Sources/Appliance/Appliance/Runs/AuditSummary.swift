@@ -46,8 +46,7 @@ extension AuditResult {
             let paths = lost.flatMap(\.paths).prefix(5).joined(separator: ", ")
             parts.append(
                 "\(lost.count) findings have no good copy on any drive that is connected"
-                    + (paths.isEmpty ? "." : ": \(paths).")
-                    + " If the phone still has them, run holdfast backup --reread.")
+                    + (paths.isEmpty ? "." : "; concerned are \(paths)."))
         }
         if recoverable > 0 {
             parts.append(

@@ -97,12 +97,14 @@ extension Box {
         result.add(behind: hold.behind.filter { $0.value.code != .absent })
         // Every byte of every drive was just compared with its name; what remains is whether the
         // content makes sense, which is the same on each good copy: reading it once is enough.
+        // Where all copies of a file are bad, each tells which blobs are still whole in it.
+        let isAnyLost = audit.findings.contains { !$0.hasGoodCopy }
         var isRead = false
         for copy in hold.copies where audit.behind[copy.drive.id] == nil {
             guard filter.drive == nil || filter.drive == copy.drive.id else { continue }
             guard !Task.isCancelled else { break }
             await result.addStructure(
-                of: copy, hold, readData: readData && !isRead, events: events)
+                of: copy, hold, readData: readData && (isAnyLost || !isRead), events: events)
             isRead = true
         }
         result.settle(drives: hold.copies.map(\.drive.id))
