@@ -61,7 +61,7 @@ import Testing
                 #"{"entries":[{"name":"big","bytes":10,"announced":5000000000},{"name":"s","bytes":7}]}"#,
             options: options)
         let (session, media) = try await simulated.open()
-        let sizes = try await media.list(media.firstRoot()).map(\.byteCount)
+        let sizes = try await media.list(media.firstRoot()).entries.map(\.byteCount)
         #expect(Set(sizes) == [5_000_000_000, 7])
         #expect(try await session.attributes().notes.count == 2)
         await session.close()
@@ -80,7 +80,7 @@ import Testing
         simulated.phone.perform(.unlock)
         let storages = try await media.storages()
         #expect(storages.map(\.name) == ["Internal shared storage"])
-        #expect(try await media.list(media.firstRoot()).count == 1)
+        #expect(try await media.list(media.firstRoot()).entries.count == 1)
         simulated.phone.perform(.lock)
         #expect(try await media.storages() == [])
         await session.close()
@@ -163,8 +163,8 @@ import Testing
     @Test func emptyFolderIsEmpty() async throws {
         let simulated = try SimulatedSession(script: #"{"entries":[{"name":"d","children":[]}]}"#)
         let (session, media) = try await simulated.open()
-        let entries = try await media.list(media.firstRoot())
-        #expect(try await media.list(entries[0].folder) == [])
+        let entries = try await media.list(media.firstRoot()).entries
+        #expect(try await media.list(entries[0].folder) == FolderListing([]))
         await session.close()
     }
 
@@ -172,11 +172,11 @@ import Testing
         let simulated = try SimulatedSession(
             script: #"{"entries":[{"name":"film","bytes":5,"announced":9000000000}]}"#)
         let (session, media) = try await simulated.open()
-        #expect(try await media.list(media.firstRoot()).first?.byteCount == 9_000_000_000)
+        #expect(try await media.list(media.firstRoot()).entries.first?.byteCount == 9_000_000_000)
         await session.close()
     }
 
-    @Test func refusedDetailsOfOneObjectMakeTheFolderUnreadable() async throws {
+    @Test func refusedDetailsOfOneObjectCostNoOther() async throws {
         let simulated = try SimulatedSession(
             script: """
                 {"entries":[{"name":"d","children":[
@@ -186,11 +186,23 @@ import Testing
                 """)
         let (session, media) = try await simulated.open()
         let root = try await media.list(media.firstRoot())
-        let error = await deviceError { try await media.list(root[0].folder) }
+        #expect(root.isWhole)
+        let listing = try await media.list(root.entries[0].folder)
+        #expect(listing.entries.count == 12)
+        #expect(listing.undescribedCount == 1)
+        #expect(try await media.list(root.entries[1].folder).isWhole)
+        await session.close()
+    }
+
+    @Test func folderOfWhichNothingIsDescribedIsUnreadable() async throws {
+        let simulated = try SimulatedSession(
+            script: """
+                {"entries":[{"name":"d","children":[{"name":"bad","bytes":9,"infoResponse":8194}]}]}
+                """)
+        let (session, media) = try await simulated.open()
+        let root = try await media.list(media.firstRoot())
+        let error = await deviceError { try await media.list(root.entries[0].folder) }
         #expect(error?.code == .unreadable)
-        #expect(error?.detail.contains("1 of the 13") == true, "\(String(describing: error))")
-        // The session goes on.
-        #expect(try await media.list(root[1].folder).count == 1)
         await session.close()
     }
 
@@ -202,11 +214,11 @@ import Testing
                  {"name":"e","children":[]}]}
                 """)
         let (session, media) = try await simulated.open()
-        let root = try await media.list(media.firstRoot())
+        let root = try await media.list(media.firstRoot()).entries
         let error = await deviceError { try await media.list(root[0].folder) }
         #expect(error?.code == .unreadable)
         #expect(error?.nativeCode == code)
-        #expect(try await media.list(root[1].folder) == [])
+        #expect(try await media.list(root[1].folder) == FolderListing([]))
         await session.close()
     }
 
@@ -216,7 +228,7 @@ import Testing
                 {"entries":[{"name":"bad","bytes":9000,"readResponse":8194},{"name":"ok","bytes":9000}]}
                 """)
         let (session, media) = try await simulated.open()
-        let entries = try await media.list(media.firstRoot())
+        let entries = try await media.list(media.firstRoot()).entries
         let error = await deviceError { try await allBytes(try await media.read(entries[0])) }
         #expect(error?.code == .unreadable)
         #expect(try await allBytes(try await media.read(entries[1])).count == 9000)
@@ -231,7 +243,7 @@ import Testing
                  {"name":"ok","bytes":70000}]}
                 """)
         let (session, media) = try await simulated.open()
-        let entries = try await media.list(media.firstRoot())
+        let entries = try await media.list(media.firstRoot()).entries
         let error = await deviceError { try await allBytes(try await media.read(entries[0])) }
         #expect(error?.code == .wrongSize)
         #expect(try await allBytes(try await media.read(entries[1])).count == 70_000)
@@ -244,7 +256,7 @@ import Testing
                 #"{"entries":[{"name":"cut","bytes":100000,"endAfter":5000},{"name":"ok","bytes":9}]}"#
         )
         let (session, media) = try await simulated.open()
-        let entries = try await media.list(media.firstRoot())
+        let entries = try await media.list(media.firstRoot()).entries
         let error = await deviceError { try await allBytes(try await media.read(entries[0])) }
         #expect(error?.code == .wrongSize)
         #expect(try await allBytes(try await media.read(entries[1])).count == 9)
@@ -255,7 +267,7 @@ import Testing
         let simulated = try SimulatedSession(
             script: #"{"entries":[{"name":"big","bytes":50000000},{"name":"ok","bytes":900}]}"#)
         let (session, media) = try await simulated.open()
-        let entries = try await media.list(media.firstRoot())
+        let entries = try await media.list(media.firstRoot()).entries
         let source = try await media.read(entries[0])
         #expect(try await source.next()?.isEmpty == false)
         await source.close()
@@ -271,7 +283,7 @@ import Testing
         let simulated = try SimulatedSession(
             script: #"{"entries":[{"name":"big","bytes":5000000}]}"#)
         let (session, media) = try await simulated.open()
-        let entries = try await media.list(media.firstRoot())
+        let entries = try await media.list(media.firstRoot()).entries
         simulated.phone.perform(.unplugAfter(count))
         let error = await deviceError { try await allBytes(try await media.read(entries[0])) }
         #expect(error?.code == .gone)
@@ -286,7 +298,7 @@ import Testing
         let (first, all) = try await whole.open()
         let root = try await all.firstRoot()
         let before = whole.phone.status.bytesMoved
-        #expect(try await all.list(root).count == 25)
+        #expect(try await all.list(root).entries.count == 25)
         let moved = whole.phone.status.bytesMoved - before
         await first.close()
 
@@ -307,7 +319,7 @@ import Testing
                  {"name":"c","bytes":16384},{"name":"d","bytes":3000000}]}
                 """, options: options)
         let (session, media) = try await simulated.open()
-        for entry in try await media.list(media.firstRoot()) {
+        for entry in try await media.list(media.firstRoot()).entries {
             let bytes = try await allBytes(try await media.read(entry))
             #expect(UInt64(bytes.count) == entry.byteCount)
         }
@@ -323,7 +335,7 @@ import Testing
                  {"name":"x","repeated":254,"bytes":1}]}
                 """)
         let (session, media) = try await simulated.open()
-        let names = try await media.list(media.firstRoot()).map(\.name)
+        let names = try await media.list(media.firstRoot()).entries.map(\.name)
         let expected: Set<EntryName> = [
             "../x", "a/b", "\u{7}\u{202E}", "\u{E9}", "e\u{301}", "same",
             EntryName(bytes: [UInt8](repeating: 0x78, count: 254)),
@@ -384,14 +396,14 @@ import Testing
             script: #"{"entries":[{"name":"a","bytes":9000000}]}"#, options: options)
         do {
             let (session, media) = try await simulated.open()
-            let source = try await media.read(try await media.list(media.firstRoot())[0])
+            let source = try await media.read(try await media.list(media.firstRoot()).entries[0])
             _ = try await source.next()
             // Neither is closed: the worker is killed with its session.
             _ = session
         }
         let (session, media) = try await simulated.open()
         let bytes = try await allBytes(
-            try await media.read(try await media.list(media.firstRoot())[0]))
+            try await media.read(try await media.list(media.firstRoot()).entries[0]))
         #expect(bytes.count == 9_000_000)
         await session.close()
     }

@@ -104,6 +104,35 @@ import Testing
         #expect(try await world.newestFiles() == world.phone.allFiles())
     }
 
+    @Test func whatAShortListLacksIsKeptAndTheRestIsSaved() async throws {
+        let world = World.filled(files: 40)
+        await world.backup()
+        let before = try await world.newestFiles()
+        let camera = before.keys.filter { $0.hasPrefix("/Internal/DCIM/Camera/") }.sorted()
+        world.phone.put("Internal/DCIM/Camera/new.jpg", [1])
+        world.phone.faults.undescribed = Set(camera.prefix(camera.count / 2 + 1))
+        let report = await world.backup()
+        #expect(report.exitCode == .someUnreadable)
+        #expect(report.files.removed == 0)
+        #expect(report.files.new == 1)
+        #expect(report.skipped.map { $0.path.description } == ["/Internal/DCIM/Camera"])
+        var expected = before
+        expected["/Internal/DCIM/Camera/new.jpg"] = [1]
+        #expect(try await world.newestFiles() == expected)
+    }
+
+    @Test func oneUndescribedEntryCostsAFirstBackupNothingElse() async throws {
+        let world = World.filled(files: 40)
+        let camera = world.phone.allFiles().keys.filter { $0.hasPrefix("/Internal/DCIM/Camera/") }
+        let hidden = try #require(camera.min())
+        world.phone.faults.undescribed = [hidden]
+        let report = await world.backup()
+        #expect(report.exitCode == .someUnreadable)
+        var expected = world.phone.allFiles()
+        expected[hidden] = nil
+        #expect(try await world.newestFiles() == expected)
+    }
+
     @Test func aPhoneThatCanListNothingHasNoFirstSnapshot() async throws {
         let world = World.filled(files: 4)
         world.phone.faults.unlistable = ["/Internal"]

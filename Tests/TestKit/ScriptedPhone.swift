@@ -75,6 +75,8 @@ package struct PhoneFaults: Sendable {
     package var short: [String: Int] = [:]
     /// Folders it cannot list.
     package var unlistable: Set<String> = []
+    /// Entries it does not describe, though it says that they are there.
+    package var undescribed: Set<String> = []
     /// An error that every call gives from this call on.
     package var breaks: (atCall: Int, error: DeviceError)?
 

@@ -67,26 +67,30 @@ final class ScriptedSession: DeviceSession, MediaSource {
         }
     }
 
-    func list(_ folder: FolderReference) async throws(DeviceError) -> [PhoneEntry] {
+    func list(_ folder: FolderReference) async throws(DeviceError) -> FolderListing {
         let place = try self.place(folder)
         do {
             try call(place.path)
         } catch  where error.code == .waitingForUser {
             guard phone.state.withLock({ $0.faults.listsNothingWhenLocked }) else { throw error }
-            return []
+            return FolderListing([])
         }
-        let (entries, cannot) = phone.state.withLock { state in
+        let (entries, cannot, hidden) = phone.state.withLock { state in
             (
                 Self.entries(at: place.positions, of: state.storages[place.storage]),
-                state.faults.unlistable.contains(place.path)
+                state.faults.unlistable.contains(place.path), state.faults.undescribed
             )
         }
         guard let entries, !cannot else {
             throw DeviceError(.unreadable, "The folder could not be listed")
         }
-        return entries.enumerated().map { index, entry in
-            self.entry(entry, place, index, storage: folder.storage)
+        let described = entries.enumerated().filter { _, entry in
+            !hidden.contains(place.path + "/\(entry.name)")
         }
+        return FolderListing(
+            described.map { index, entry in
+                self.entry(entry, place, index, storage: folder.storage)
+            }, undescribedCount: entries.count - described.count)
     }
 
     func read(_ entry: PhoneEntry) async throws(DeviceError) -> ByteSource<DeviceError> {

@@ -10,7 +10,7 @@ package protocol DeviceLane: ~Copyable {
     /// See ``MediaSource/list(_:)``; at most `limit` entries, more is `limitExceeded`.
     mutating func list(
         _ folder: FolderReference, limit: Int
-    ) throws(DeviceError) -> [PhoneEntry]
+    ) throws(DeviceError) -> FolderListing
     /// Pushes a file's content, in order, in pieces of any size; `emit` returns false when the
     /// parent wants no more. Every byte is counted against `entry.byteCount` (see
     /// ``MediaSource/read(_:)``).

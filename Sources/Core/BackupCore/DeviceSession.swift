@@ -95,9 +95,9 @@ package protocol PushedCapture: Sendable {
 package protocol MediaSource: Sendable {
     /// The storages that can be read now. Empty means locked or charge-only, never an empty phone.
     func storages() async throws(DeviceError) -> [PhoneStorage]
-    /// The entries of one folder. A folder that cannot be listed whole is an error
-    /// (`unreadable`), never a short list.
-    func list(_ folder: FolderReference) async throws(DeviceError) -> [PhoneEntry]
+    /// The entries of one folder. A folder that cannot be listed is an error (`unreadable`); a
+    /// list that is known to be short says so, and never passes for a whole one.
+    func list(_ folder: FolderReference) async throws(DeviceError) -> FolderListing
     /// A file's content. It fails with `wrongSize` when it ends short of or beyond
     /// `entry.byteCount`, and with `unreadable` when the phone refuses this file only.
     func read(_ entry: PhoneEntry) async throws(DeviceError) -> ByteSource<DeviceError>
@@ -141,6 +141,24 @@ package struct FolderReference: Hashable, Sendable {
         self.storage = storage
         self.object = object
     }
+}
+
+/// What a phone tells of a folder's content.
+package struct FolderListing: Hashable, Sendable {
+    /// The entries it described, in its order.
+    package let entries: [PhoneEntry]
+    /// Entries that are there but were not described: whatever was saved of this folder before
+    /// and is not in `entries` may be one of them.
+    package let undescribedCount: Int
+
+    /// A listing; whole unless told otherwise.
+    package init(_ entries: [PhoneEntry], undescribedCount: Int = 0) {
+        self.entries = entries
+        self.undescribedCount = undescribedCount
+    }
+
+    /// Whether an entry that is not listed is not there.
+    package var isWhole: Bool { undescribedCount == 0 }
 }
 
 /// One entry of a folder as the phone lists it.

@@ -1,10 +1,10 @@
 package import BackupCore
 
-/// Listings that are proven whole, or errors.
+/// Listings that are proven whole, say what they lack, or are errors.
 extension LibMTPLane {
     package mutating func list(
         _ folder: FolderReference, limit: Int
-    ) throws(DeviceError) -> [PhoneEntry] {
+    ) throws(DeviceError) -> FolderListing {
         guard let storage = UInt32(exactly: folder.storage),
             folder.object == nil || UInt32(exactly: folder.object ?? 0) != nil
         else { throw DeviceError(.unreadable, "There is no such folder on this phone") }
@@ -19,11 +19,31 @@ extension LibMTPLane {
             throw DeviceError(
                 .limitExceeded, "A folder on the phone has \(handles.count) entries")
         }
-        let objects = try complete(listed, handles)
-        var entries: [PhoneEntry] = []
-        entries.reserveCapacity(objects.count)
-        for object in objects { entries.append(try entry(object, storage: folder.storage)) }
-        return entries
+        let (objects, missing) = try complete(listed, handles)
+        let entries = objects.compactMap { entry($0, storage: folder.storage) }
+        let undescribed = missing + objects.count - entries.count
+        if undescribed > 0 {
+            try requireStorage(storage)
+            guard !entries.isEmpty else {
+                throw DeviceError(
+                    .unreadable,
+                    "The phone described none of the \(undescribed) entries of a folder")
+            }
+        }
+        return FolderListing(entries, undescribedCount: undescribed)
+    }
+
+    /// Tells entries that failed one by one from a phone that was locked, or lost the card,
+    /// meanwhile.
+    private mutating func requireStorage(_ storage: UInt32) throws(DeviceError) {
+        let left = try askStorages()
+        guard !left.isEmpty else {
+            throw DeviceError(
+                .waitingForUser, "The phone no longer shows its storage: it was locked")
+        }
+        guard left.contains(where: { $0.handle == UInt64(storage) }) else {
+            throw DeviceError(.unreadable, "This storage was taken out of the phone")
+        }
     }
 
     /// A listing together with all handles that the phone sent for it. An answer that was busy or
@@ -68,10 +88,10 @@ extension LibMTPLane {
     }
 
     /// The listed objects in the order of `handles`. libmtp leaves out those whose details failed;
-    /// they are asked for once more, and if one stays away the folder is not readable.
+    /// they are asked for once more, and those that stay away are counted.
     private mutating func complete(
         _ listed: MTPResult<[MTPObject]>, _ handles: [UInt32]
-    ) throws(DeviceError) -> [MTPObject] {
+    ) throws(DeviceError) -> (objects: [MTPObject], missing: Int) {
         let isDoubtful = !listed.errors.isEmpty
         var rest = listed.value[...]
         var seen: Set<UInt32> = []
@@ -88,13 +108,11 @@ extension LibMTPLane {
                 missing += 1
             }
         }
-        guard missing == 0, rest.isEmpty else {
+        guard rest.isEmpty else {
             throw DeviceError(
-                .unreadable,
-                "The phone gave no details of \(missing) of the \(handles.count) entries of a "
-                    + "folder")
+                .unreadable, "The phone listed entries of a folder that it does not have")
         }
-        return objects
+        return (objects, missing)
     }
 
     /// Asks for one object again: it was left out, or its size of 0 may be the stand-in for a
@@ -113,20 +131,21 @@ extension LibMTPLane {
         return object
     }
 
-    private func entry(_ object: MTPObject, storage: UInt64) throws(DeviceError) -> PhoneEntry {
-        PhoneEntry(
+    /// The entry, or nil when the phone gives no name for it.
+    private func entry(_ object: MTPObject, storage: UInt64) -> PhoneEntry? {
+        guard let name = name(object) else { return nil }
+        return PhoneEntry(
             storage: storage, object: UInt64(object.handle),
-            name: EntryName(bytes: try name(object)), isFolder: object.isFolder,
+            name: EntryName(bytes: name), isFolder: object.isFolder,
             byteCount: object.isFolder || object.byteCount == Quirks.unknownSize
                 ? nil : object.byteCount,
             modified: object.modified > 0
                 ? Timestamp(seconds: Int64(object.modified)) : .zero)
     }
 
-    private func name(_ object: MTPObject) throws(DeviceError) -> [UInt8] {
+    private func name(_ object: MTPObject) -> [UInt8]? {
         if let name = object.name, name != Quirks.nameOfTheNameless { return name }
         let name = device.nameProperty(object.handle)
-        if !name.isEmpty { return name }
-        throw DeviceError(.unreadable, "The phone gave no name for an entry of a folder")
+        return name.isEmpty ? nil : name
     }
 }

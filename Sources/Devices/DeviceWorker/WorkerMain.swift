@@ -92,9 +92,9 @@ struct WorkerServer {
     }
 
     /// Sends a listing in frames of some hundred kilobytes.
-    private func send(_ entries: [PhoneEntry], _ request: UInt32) {
+    private func send(_ listing: FolderListing, _ request: UInt32) {
         var body = WireWriter()
-        for entry in entries {
+        for entry in listing.entries {
             body.entry(entry)
             if body.bytes.count >= 256 << 10 {
                 channel.send(.entries, request, body.bytes)
@@ -103,7 +103,8 @@ struct WorkerServer {
         }
         if !body.bytes.isEmpty { channel.send(.entries, request, body.bytes) }
         var end = WireWriter()
-        end.unsigned32(UInt32(clamping: entries.count))
+        end.unsigned32(UInt32(clamping: listing.entries.count))
+        end.unsigned32(UInt32(clamping: listing.undescribedCount))
         channel.send(.listed, request, end.bytes)
     }
 

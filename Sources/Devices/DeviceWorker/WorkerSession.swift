@@ -64,7 +64,7 @@ package final class WorkerSession: DeviceSession, MediaSource {
         }
     }
 
-    package func list(_ folder: FolderReference) async throws(DeviceError) -> [PhoneEntry] {
+    package func list(_ folder: FolderReference) async throws(DeviceError) -> FolderListing {
         try await call(deadlines.listing, atMost: deadlines.wholeListing) {
             link throws(DeviceError) in
             try link.list(folder)
@@ -137,7 +137,7 @@ private final class OpenFile: Sendable {
 
 extension WorkerLink {
     /// Collects the batches of one listing.
-    func list(_ folder: FolderReference) throws(DeviceError) -> [PhoneEntry] {
+    func list(_ folder: FolderReference) throws(DeviceError) -> FolderListing {
         var body = WireWriter()
         body.folder(folder)
         body.unsigned32(UInt32(WireLimit.entries))
@@ -147,13 +147,14 @@ extension WorkerLink {
         while true {
             let frame = try answer(to: request, .entries, .listed)
             if frame.kind == .listed {
-                let announced = try decode(frame) { reader throws(DeviceError) in
-                    try reader.unsigned32()
+                let (announced, undescribed) = try decode(frame) {
+                    reader throws(DeviceError) in
+                    (try reader.unsigned32(), try reader.unsigned32())
                 }
                 guard announced == entries.count else {
                     throw fail(.wireViolation("fewer entries than it announced"))
                 }
-                return entries
+                return FolderListing(entries, undescribedCount: Int(undescribed))
             }
             try decode(frame) { reader throws(DeviceError) in
                 while !reader.isAtEnd {

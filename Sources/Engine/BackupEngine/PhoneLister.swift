@@ -85,12 +85,16 @@ final class PhoneLister {
         }
         let parents = try await ParentEntries.load(folder.parents, from: repository)
         if parents.isDamaged { plan.parentIsDamaged = true }
-        guard let entries = try await entries(of: reference, path: path, parents: parents) else {
+        guard let listing = try await listing(of: reference, path: path, parents: parents) else {
             let reason: SkippedEntries.Reason =
                 Self.isPrivateToApps(path) ? .privateToApps : .folderNotListed
             return try await leaveAlone(folder, path: path, reason: reason)
         }
-        let named = names.assign(entries)
+        if !listing.isWhole {
+            folder.isWhole = false
+            plan.skipped.add(path, .entriesNotDescribed)
+        }
+        let named = names.assign(listing.entries.filter { !SnapshotNotes.isNeverSaved($0.name) })
         try await sort(named, into: folder, path: path, parents: parents)
         events(.progress(RunProgress(phase: .listing, filesDone: plan.shrink.listedFiles)))
         for entry in Self.inReadingOrder(named, depth: depth) {
@@ -105,35 +109,35 @@ final class PhoneLister {
         }
     }
 
-    /// A folder's entries but for those that are never saved; nil when it cannot be listed.
-    private func entries(
+    /// What the phone tells of a folder; nil when it cannot list it.
+    private func listing(
         of reference: FolderReference, path: EntryPath, parents: ParentEntries
-    ) async throws(Interruption) -> [PhoneEntry]? {
+    ) async throws(Interruption) -> FolderListing? {
         guard !givenUp.contains(path) else { return nil }
-        var entries: [PhoneEntry]
+        var listing: FolderListing
         do throws(DeviceError) {
-            entries = try await media.list(reference)
-            if entries.isEmpty, !parents.names.isEmpty {
+            listing = try await media.list(reference)
+            if listing.entries.isEmpty, !parents.names.isEmpty {
                 // Some phones list empty folders the moment they are locked.
                 let storages = try await media.storages()
                 guard !storages.isEmpty else {
                     throw DeviceError(.waitingForUser, "The phone was locked", path: path)
                 }
-                entries = try await media.list(reference)
+                listing = try await media.list(reference)
             }
         } catch {
             guard error.concernsOneEntry, !Task.isCancelled else { throw Interruption(error) }
             return nil
         }
-        entryCount += entries.count
-        guard entries.count <= limits.entriesPerFolder, entryCount <= limits.entries else {
+        entryCount += listing.entries.count
+        guard listing.entries.count <= limits.entriesPerFolder, entryCount <= limits.entries else {
             throw .phone(
                 DeviceError(
                     .limitExceeded,
                     "The phone lists more than \(limits.entriesPerFolder) entries in a folder or "
                         + "\(limits.entries) in all", path: path))
         }
-        return entries.filter { !SnapshotNotes.isNeverSaved($0.name) }
+        return listing
     }
 
     /// Marks a folder as not listed: its previous content is kept and is not gone.
@@ -189,13 +193,17 @@ extension PhoneLister {
             guard let previous = parents.previous(name) else { continue }
             if previous.kind == .file {
                 plan.shrink.countKnown()
-                if sizes[name] == nil { plan.removedFiles += 1 }
+                if sizes[name] == nil {
+                    if folder.isWhole { plan.removedFiles += 1 } else { plan.shrink.keptFiles += 1 }
+                }
             }
             if let node = parents.complete(name), node.kind == .file {
-                plan.shrink.count(node.byteCount, now: sizes[name])
+                // What a short list lacks may be there.
+                let now = sizes[name] ?? (folder.isWhole ? nil : node.byteCount)
+                plan.shrink.count(node.byteCount, now: now)
             }
             if !folders.contains(name) {
-                try await count(parents.folder(name), areGone: true)
+                try await count(parents.folder(name), areGone: folder.isWhole)
             }
         }
     }

@@ -31,6 +31,8 @@ struct PhonePlan {
         let parents: ParentFolder
         /// False when the phone could not list it: everything beneath is kept.
         var isListed = true
+        /// False when the phone did not describe every entry: what is not listed is kept.
+        var isWhole = true
         var reads: [FileToRead] = []
         var keeps: [FileToKeep] = []
         var folders: [Folder] = []

@@ -8,6 +8,7 @@ struct SkippedEntries {
         case unreadable
         case wrongSize = "wrong_size"
         case folderNotListed = "folder_not_listed"
+        case entriesNotDescribed = "entries_not_described"
         case cycle
         case interrupts
         case previousDamaged = "previous_damaged"
@@ -21,6 +22,9 @@ struct SkippedEntries {
             case .wrongSize: "Its content is not of the size that the phone announced."
             case .folderNotListed:
                 "The phone could not list this folder; what was saved of it before is kept."
+            case .entriesNotDescribed:
+                "The phone did not describe every entry of this folder; the others are saved, and "
+                    + "what was saved of it before is kept."
             case .cycle: "The folder contains itself and is cut here."
             case .interrupts: "The connection broke each time it was read."
             case .privateToApps: "The phone keeps this folder to its apps."

@@ -90,7 +90,7 @@ final class SnapshotAssembly {
             for child in folder.folders {
                 latest = max(latest, try await add(child, at: path.appending(child.name)))
             }
-            if keepsMissing {
+            if keepsMissing || !folder.isWhole {
                 let here = folder.names
                 let missing = entries.names.filter { !here.contains($0) }
                 latest = max(latest, try await keepMissing(missing, of: entries, at: path))

@@ -36,17 +36,18 @@ final class FolderSession: DeviceSession, MediaSource {
         ]
     }
 
-    func list(_ folder: FolderReference) async throws(DeviceError) -> [PhoneEntry] {
+    func list(_ folder: FolderReference) async throws(DeviceError) -> FolderListing {
         let path = path(of: folder.object ?? 0)
         let found = try await thread.run { () throws(DeviceError) in
             try FolderReading.entries(of: path)
         }
-        return found.map { entry in
-            PhoneEntry(
-                storage: 1, object: remember(path + [UInt8(ascii: "/")] + entry.name.bytes),
-                name: entry.name, isFolder: entry.isFolder, byteCount: entry.byteCount,
-                modified: entry.modified)
-        }
+        return FolderListing(
+            found.map { entry in
+                PhoneEntry(
+                    storage: 1, object: remember(path + [UInt8(ascii: "/")] + entry.name.bytes),
+                    name: entry.name, isFolder: entry.isFolder, byteCount: entry.byteCount,
+                    modified: entry.modified)
+            })
     }
 
     func read(_ entry: PhoneEntry) async throws(DeviceError) -> ByteSource<DeviceError> {

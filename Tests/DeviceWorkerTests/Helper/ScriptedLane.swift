@@ -22,7 +22,7 @@ struct ScriptedLane: ~Copyable, DeviceLane {
     /// The folder's handle is the number of its entries, but for a few.
     mutating func list(
         _ folder: FolderReference, limit: Int
-    ) throws(DeviceError) -> [PhoneEntry] {
+    ) throws(DeviceError) -> FolderListing {
         let count = Int(folder.object ?? 3)
         switch count {
         case 9_000_001: crash()
@@ -33,7 +33,8 @@ struct ScriptedLane: ~Copyable, DeviceLane {
         default: break
         }
         guard count <= limit else { throw DeviceError(.limitExceeded, "Too many") }
-        return (0..<count).map { Self.entry($0, folder.storage) }
+        return FolderListing(
+            (0..<count).map { Self.entry($0, folder.storage) }, undescribedCount: count / 100)
     }
 
     private static func entry(_ number: Int, _ storage: UInt64) -> PhoneEntry {
