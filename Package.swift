@@ -51,7 +51,7 @@ let devices: [Target] = [
         path: "Sources/Devices/USBPresence", swiftSettings: strict),
     .target(
         name: "AndroidMTP", dependencies: ["BackupCore", "CLibMTP"],
-        path: "Sources/Devices/AndroidMTP", swiftSettings: strict),
+        path: "Sources/Devices/AndroidMTP", exclude: ["README.md"], swiftSettings: strict),
     .target(
         name: "DeviceWorker", dependencies: ["BackupCore", "BlockingThread", "CSystem"],
         path: "Sources/Devices/DeviceWorker", swiftSettings: strict),
@@ -101,6 +101,10 @@ let programs: [Target] = [
         name: "holdfast",
         dependencies: ["BackupCore", "Appliance", "ControlAPI", argumentParser],
         path: "Sources/Programs/holdfast", swiftSettings: strict),
+    .executableTarget(
+        name: "holdfast-agent",
+        dependencies: ["BackupCore", "Appliance", "ControlAPI", argumentParser],
+        path: "Sources/Programs/holdfast-agent", swiftSettings: strict),
     .executableTarget(
         name: "holdfast-simulator", dependencies: ["SimulatedPhones", argumentParser],
         path: "Sources/Programs/holdfast-simulator", swiftSettings: strict),
@@ -167,6 +171,7 @@ let testing: [Target] = [
         ],
         path: "Tests/Benchmarks/StoreBenchmark", swiftSettings: strict),
     tests("Package"),
+    tests("Udev", with: ["holdfast-agent"]),
 ]
 
 let package = Package(

@@ -5,7 +5,7 @@ import Testing
 @Suite struct ConfigurationTests {
     private func surroundings(_ variables: [String: String] = [:]) -> Surroundings {
         Surroundings(
-            variables: variables, isRoot: false, workingFolder: "/work", hostname: "box")
+            variables: variables, isRoot: false, workingFolder: "/srv/box", hostname: "box")
     }
 
     private func read(
@@ -156,8 +156,8 @@ import Testing
 
     @Test func theFileIsNamedByOptionThenVariableThenDefault() {
         let some = surroundings(["HOLDFAST_CONFIG": "v.yaml"])
-        #expect(Configuration.file(named: "o.yaml", in: some) == "/work/o.yaml")
-        #expect(Configuration.file(named: nil, in: some) == "/work/v.yaml")
+        #expect(Configuration.file(named: "o.yaml", in: some) == "/srv/box/o.yaml")
+        #expect(Configuration.file(named: nil, in: some) == "/srv/box/v.yaml")
         let root = Surroundings(variables: [:], isRoot: true, workingFolder: "/", hostname: "b")
         #expect(Configuration.file(named: nil, in: root) == "/etc/holdfast/holdfast.yaml")
     }

@@ -11,11 +11,11 @@ import Testing
         let new = try await makeRepository(on: backend, passwords: ["one", "two words"])
         for password in ["one", "two words"] {
             #expect(
-                try await ResticRepository.unlock(backend: backend, password: password)
+                try await ResticSnapshotRepository.unlock(backend: backend, password: password)
                     == new.masterKey)
         }
         await expect(.wrongPassword) {
-            _ = try await ResticRepository.unlock(backend: backend, password: "three")
+            _ = try await ResticSnapshotRepository.unlock(backend: backend, password: "three")
         }
     }
 
@@ -25,10 +25,10 @@ import Testing
             backend.change(FileName(.key, new.keys[0].id), copy: copy) { $0?.removeLast() }
         }
         #expect(
-            try await ResticRepository.unlock(backend: backend, password: "two")
+            try await ResticSnapshotRepository.unlock(backend: backend, password: "two")
                 == new.masterKey)
         await expect(.wrongPassword) {
-            _ = try await ResticRepository.unlock(backend: backend, password: "three")
+            _ = try await ResticSnapshotRepository.unlock(backend: backend, password: "three")
         }
     }
 
@@ -36,7 +36,7 @@ import Testing
         _ = try await makeRepository(on: backend)
         backend.state.withLock { $0.failing = [0, 1] }
         await expect(.noDrive) {
-            _ = try await ResticRepository.unlock(backend: backend, password: "secret")
+            _ = try await ResticSnapshotRepository.unlock(backend: backend, password: "secret")
         }
     }
 
@@ -46,13 +46,13 @@ import Testing
             for copy in [0, 1] { backend.change(name, copy: copy) { $0 = [1, 2, 3] } }
         }
         await expect(.damaged) {
-            _ = try await ResticRepository.unlock(backend: backend, password: "secret")
+            _ = try await ResticSnapshotRepository.unlock(backend: backend, password: "secret")
         }
         for name in backend.names(.key) {
             for copy in [0, 1] { backend.change(name, copy: copy) { $0 = nil } }
         }
         await expect(.missing) {
-            _ = try await ResticRepository.unlock(backend: backend, password: "secret")
+            _ = try await ResticSnapshotRepository.unlock(backend: backend, password: "secret")
         }
     }
 

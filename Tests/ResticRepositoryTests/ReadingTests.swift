@@ -48,7 +48,8 @@ import Testing
             let names = kind == .config ? [.config] : backend.names(kind)
             let intact = backend.state.withLock { $0.copies }
             for name in names { damage.apply(to: name, copy: copy, of: backend, &generator) }
-            let unlocked = try await ResticRepository.unlock(backend: backend, password: "secret")
+            let unlocked = try await ResticSnapshotRepository.unlock(
+                backend: backend, password: "secret")
             #expect(unlocked == key, "seed \(seed)")
             let reader = try await openMemoryRepository(backend, unlocked) {
                 $0.purpose = .reading

@@ -31,7 +31,7 @@ struct ResticOracleTests {
         var generator = SeededGenerator(seed: 20)
         let files = Self.files(seed: 21)
         let database = generator.database(500_000)
-        let repository = try await ResticRepository.open(
+        let repository = try await ResticSnapshotRepository.open(
             backend: backend, masterKey: key, options: Self.options)
         let committed = try await repository.commit(
             files: files + [("msgstore.db", database)])
@@ -53,7 +53,7 @@ struct ResticOracleTests {
         #expect(backup.output.contains("Data Blobs:      0 new"), "\(backup.output)")
 
         // And back: restic's snapshot among ours, its files by our reader.
-        let reader = try await ResticRepository.open(
+        let reader = try await ResticSnapshotRepository.open(
             backend: backend, masterKey: key, options: Self.options)
         #expect(try await reader.snapshots().contains(committed.snapshot))
         #expect(try await reader.snapshots().count == 2)
@@ -77,8 +77,8 @@ struct ResticOracleTests {
         #expect(try restic.run("backup", original.path).status == 0)
 
         let backend = try DirectoryBackend(restic.repository)
-        let key = try await ResticRepository.unlock(backend: backend, password: "secret")
-        let repository = try await ResticRepository.open(
+        let key = try await ResticSnapshotRepository.unlock(backend: backend, password: "secret")
+        let repository = try await ResticSnapshotRepository.open(
             backend: backend, masterKey: key, options: Self.options)
         #expect(repository.openingReport == OpeningReport())
         let snapshot = try #require(try await repository.snapshots().first)
@@ -107,7 +107,7 @@ struct ResticOracleTests {
         var generator = SeededGenerator(seed: 23)
         var options = Self.options
         options.packByteCount = 1 << 20
-        let killed = try await ResticRepository.open(
+        let killed = try await ResticSnapshotRepository.open(
             backend: backend, masterKey: key, options: options)
         let bytes = generator.bytes(30_000_000)
         let saved = try await killed.save(source(bytes))
@@ -116,7 +116,7 @@ struct ResticOracleTests {
         #expect(packs.count > 3)
         #expect(try restic.run("check").status == 0)
 
-        let next = try await ResticRepository.open(
+        let next = try await ResticSnapshotRepository.open(
             backend: backend, masterKey: key, options: options)
         #expect(next.openingReport.adoptedPacks.count == packs.count)
         let again = try await next.save(source(bytes))

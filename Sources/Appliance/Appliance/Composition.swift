@@ -36,7 +36,7 @@ package enum Composition {
     /// back; nil when they ask for nothing we know.
     package static func serveAsWorker(_ arguments: [String]) -> Never? {
         switch WorkerCommand(arguments: arguments) {
-        case .presence: WorkerMain.serve { USBPresence.detect() }
+        case .presence: WorkerMain.serve { USBPhones.detect() }
         case .androidMTP(let bus, let address, let vendor, let product):
             WorkerMain.serve { alive throws(DeviceError) in
                 try LibMTPLane.open(

@@ -4,7 +4,7 @@ import Synchronization
 
 /// One call to a worker: the blocking part on its thread, and beside it a watch over the deadline.
 struct WorkerCall {
-    let thread: BlockingThread
+    let thread: DedicatedThread
     let clock: any RunClock
     /// How long the worker may be silent.
     let limit: Duration

@@ -23,7 +23,7 @@ package struct WorkerFamily: DeviceFamily {
     /// See ``DeviceFamily/detect()``. The bus is looked at in a worker, because descriptors are
     /// a stranger's bytes too.
     package func detect() async throws(DeviceError) -> [DetectedPhone] {
-        let thread = BlockingThread(name: "worker-link")
+        let thread = DedicatedThread(name: "worker-link")
         let found = Mutex<[DetectedPhone]>([])
         let call = WorkerCall(thread: thread, clock: clock, limit: deadlines.presence)
         let link = try await call.start(program, WorkerCommand.presence.arguments) {

@@ -4,7 +4,7 @@ import Synchronization
 
 /// The parent's end of a session: blocking frames in and out, used on one thread only.
 final class WorkerLink: @unchecked Sendable {
-    // Unchecked: `process` and the plain variables are touched on the owner's BlockingThread only
+    // Unchecked: `process` and the plain variables are touched on the owner's DedicatedThread only
     // (and in deinit, when nobody else is left); what other tasks touch is `interruption` and
     // `lastSign`, which guard themselves.
     let interruption: Interruption

@@ -8,7 +8,7 @@ import Synchronization
 /// then killed and the call throws `timedOut`. A cancelled call ends at once with `cancelled`;
 /// after that only ``close()`` is of use, and it still ends the worker politely.
 package final class WorkerSession: DeviceSession, MediaSource {
-    private let thread = BlockingThread(name: "worker-link")
+    private let thread = DedicatedThread(name: "worker-link")
     private let link: WorkerLink
     private let clock: any RunClock
     private let deadlines: WorkerDeadlines

@@ -24,8 +24,8 @@ package final class Drive: Sendable {
     private let rootIdentity: FileStatus.Identity
     private let current: Mutex<DriveRecord>
     /// Writes and reads have a thread each: a read never waits behind queued packs.
-    let writer = BlockingThread(name: "drive-write")
-    let reader = BlockingThread(name: "drive-read")
+    let writer = DedicatedThread(name: "drive-write")
+    let reader = DedicatedThread(name: "drive-read")
     private let stalledAt = Mutex<UInt64?>(nil)
 
     init(
@@ -134,7 +134,7 @@ package final class Drive: Sendable {
     /// Runs `body` on one of the drive's threads. When no system call of the drive comes back
     /// for the stall limit, it throws `io` and leaves the thread to its fate.
     func perform<Value: Sendable>(
-        on thread: BlockingThread,
+        on thread: DedicatedThread,
         _ body: @escaping @Sendable () throws(BackendError) -> Value
     ) async throws(BackendError) -> Value {
         try refuseWhileStalled()

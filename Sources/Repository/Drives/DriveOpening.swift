@@ -82,7 +82,7 @@ extension Drive {
 /// A thread and calls for work before a drive is known, with the same guard against hanging.
 struct DriveThread: Sendable {
     let options: DriveOptions
-    private let thread = BlockingThread(name: "drive-open")
+    private let thread = DedicatedThread(name: "drive-open")
 
     init(options: DriveOptions) { self.options = options }
 
@@ -90,7 +90,7 @@ struct DriveThread: Sendable {
     static func once<Value: Sendable>(
         _ body: @escaping @Sendable () throws(BackendError) -> Value
     ) async throws(BackendError) -> Value {
-        try await BlockingThread(name: "folder-open").run(body)
+        try await DedicatedThread(name: "folder-open").run(body)
     }
 
     /// Runs `body`; `io` when nothing comes back for the stall limit.

@@ -11,7 +11,7 @@ package final class FolderTarget: RestoreTarget {
     private let overwrite: Bool
     private let system: DriveSyscalls
     private let tree: FolderTargetTree
-    private let thread = BlockingThread(name: "restore")
+    private let thread = DedicatedThread(name: "restore")
 
     private init(root: Descriptor, overwrite: Bool, system: DriveSyscalls) {
         self.overwrite = overwrite

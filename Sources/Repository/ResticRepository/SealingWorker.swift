@@ -9,13 +9,13 @@ import Synchronization
 /// given to the workers at random, scatter over as many open packs as there are workers, which
 /// hides their lengths' order from whoever sees the packs.
 final class SealingWorker: Sendable {
-    private let thread: BlockingThread
+    private let thread: DedicatedThread
     /// Used by jobs on `thread` alone, so nobody ever waits for it.
     private let state: Mutex<SealingState>
 
     /// Starts worker `number`.
     init(number: Int, key: MasterKey, packByteCount: Int, buffers: BufferPool) {
-        thread = BlockingThread(name: "seal-\(number)")
+        thread = DedicatedThread(name: "seal-\(number)")
         state = Mutex(SealingState(key: key, packByteCount: packByteCount, buffers: buffers))
     }
 

@@ -5,7 +5,7 @@ import Synchronization
 
 /// A folder that is read as if it were a phone, so that the store is measured without one.
 final class FolderSession: DeviceSession, MediaSource {
-    private let thread = BlockingThread(name: "folder")
+    private let thread = DedicatedThread(name: "folder")
     /// The path of each object handed out so far, by its number; the root is 0.
     private let paths: Mutex<[[UInt8]]>
 

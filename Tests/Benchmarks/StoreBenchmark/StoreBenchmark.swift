@@ -54,8 +54,8 @@ enum StoreBenchmark {
                 try await Drive.open(path: path, options: driveOptions).repository(owner))
         }
         let mirror = MirroredBackend(copies)
-        let key = try await ResticRepository.unlock(backend: mirror, password: password)
-        let repository = try await ResticRepository.open(
+        let key = try await ResticSnapshotRepository.unlock(backend: mirror, password: password)
+        let repository = try await ResticSnapshotRepository.open(
             backend: mirror, masterKey: key, options: RepositoryOptions(.writing, clock: clock))
         let run = BackupRun(
             BackupRequest(

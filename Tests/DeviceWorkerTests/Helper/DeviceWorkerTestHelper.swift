@@ -15,7 +15,7 @@ struct DeviceWorkerTestHelper {
     static func main() async {
         let arguments = Array(CommandLine.arguments.dropFirst())
         switch WorkerCommand(arguments: arguments) {
-        case .presence: WorkerMain.serve { USBPresence.detect() }
+        case .presence: WorkerMain.serve { USBPhones.detect() }
         case .androidMTP(let bus, let address, let vendor, let product):
             WorkerMain.serve { alive throws(DeviceError) in
                 try LibMTPLane.open(

@@ -94,7 +94,7 @@ func draft(_ tree: ContentID, seconds: Int64 = 1_800_000_000) -> SnapshotDraft {
         hostname: "box")
 }
 
-extension ResticRepository {
+extension ResticSnapshotRepository {
     /// The content of a file whose blobs are `content`.
     func read(_ content: [ContentID]) async throws -> [UInt8] {
         var bytes: [UInt8] = []
@@ -120,8 +120,9 @@ extension ResticRepository {
 func openMemoryRepository(
     _ backend: MemoryBackend, _ key: MasterKey, clock: ManualClock = ManualClock(),
     _ adjust: (inout RepositoryOptions) -> Void = { _ in }
-) async throws -> ResticRepository {
+) async throws -> ResticSnapshotRepository {
     var options = RepositoryOptions(.writing, clock: clock)
     adjust(&options)
-    return try await ResticRepository.open(backend: backend, masterKey: key, options: options)
+    return try await ResticSnapshotRepository.open(
+        backend: backend, masterKey: key, options: options)
 }

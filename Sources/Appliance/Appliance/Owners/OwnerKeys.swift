@@ -13,7 +13,7 @@ extension Box {
         guard let seed = try store.seed(of: owner) else { return nil }
         let files = seed.keys.map(\.bytes)
         // scrypt takes a second on a small board; that is too long for a shared thread.
-        return await BlockingThread(name: "unlock").run {
+        return await DedicatedThread(name: "unlock").run {
             for file in files {
                 // A key file that cannot be read does not open; another one may.
                 if let key = try? KeyFile.open(file, password: secrets.password) { return key }
@@ -29,7 +29,7 @@ extension Box {
         if let key = try await masterKeyFromState(owner) { return key }
         let password = try store.secrets(of: owner).password
         let mirror = MirroredBackend(drives.map { $0.repository(owner) })
-        let key = try await ResticRepository.unlock(backend: mirror, password: password)
+        let key = try await ResticSnapshotRepository.unlock(backend: mirror, password: password)
         try await rebuildSeed(of: owner, from: mirror)
         return key
     }
@@ -76,7 +76,7 @@ extension Box {
         let owner = OwnerRecord(
             id: OwnerID(trusted: "owner-" + RandomText.hex(4)), created: clock.now())
         let (hostname, created) = (configuration.hostname, owner.created)
-        let repository = await BlockingThread(name: "new-keys").run {
+        let repository = await DedicatedThread(name: "new-keys").run {
             NewRepository.make(
                 passwords: [secrets.password, words.canonical], hostname: hostname,
                 created: created)

@@ -7,7 +7,7 @@ import ResticRepository
 /// readers never disturb a run, and a run only adds.
 struct OwnerReading: Sendable {
     let owner: OwnerID
-    let repository: ResticRepository
+    let repository: ResticSnapshotRepository
     let copies: [DriveBackend]
 }
 
@@ -22,7 +22,7 @@ extension Box {
         }
         guard !copies.isEmpty else { return nil }
         let key = try await masterKey(of: owner, on: copies.map(\.drive))
-        let repository = try await ResticRepository.open(
+        let repository = try await ResticSnapshotRepository.open(
             backend: MirroredBackend(copies), masterKey: key,
             options: RepositoryOptions(.reading, clock: clock))
         return OwnerReading(owner: owner, repository: repository, copies: copies)

@@ -151,9 +151,9 @@ struct BackupJob: Sendable {
 
     private func backUp(_ owner: OwnerID, _ hold: OwnerHold) async -> RunSummary {
         let mirror = MirroredBackend(hold.copies, behind: hold.behind)
-        let repository: ResticRepository
+        let repository: ResticSnapshotRepository
         do {
-            repository = try await ResticRepository.open(
+            repository = try await ResticSnapshotRepository.open(
                 backend: mirror, masterKey: hold.key,
                 options: RepositoryOptions(.writing, clock: box.clock))
         } catch {
@@ -259,7 +259,7 @@ struct BackupJob: Sendable {
 
     private func document(
         _ committed: CommittedSnapshot, _ owner: OwnerID, exitCode: ExitCode,
-        in repository: ResticRepository
+        in repository: ResticSnapshotRepository
     ) async -> SnapshotDocument {
         let snapshot = committed.snapshot
         // Counts that cannot be had now are counted when somebody asks for them.

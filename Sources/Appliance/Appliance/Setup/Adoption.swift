@@ -42,7 +42,8 @@ struct Adoption: Sendable {
         let mirror = MirroredBackend(copies)
         let (secrets, key) = try await ask(owner) { password in
             do throws(RepositoryError) {
-                return try await ResticRepository.unlock(backend: mirror, password: password)
+                return try await ResticSnapshotRepository.unlock(
+                    backend: mirror, password: password)
             } catch  where error.code == .wrongPassword {
                 return nil
             }
@@ -94,7 +95,7 @@ struct Adoption: Sendable {
     private func rebuildPhones(
         of owner: OwnerID, _ mirror: MirroredBackend, _ key: MasterKey
     ) async throws {
-        let repository = try await ResticRepository.open(
+        let repository = try await ResticSnapshotRepository.open(
             backend: mirror, masterKey: key,
             options: RepositoryOptions(.reading, clock: box.clock))
         var newest: [PhoneID: Snapshot] = [:]

@@ -8,7 +8,7 @@ import Synchronization
 /// full packs are written by whichever call comes next, so that no task outlives a call and a slow
 /// drive holds back the reading. Several tasks may save at once. See ``RepositoryWriter`` for what
 /// a failure means. ``close()`` ends the threads; they also end with the object.
-package final class ResticRepository: SnapshotRepository {
+package final class ResticSnapshotRepository: SnapshotRepository {
     /// What was found when it was opened.
     package let openingReport: OpeningReport
     /// The repository's own id, from its config; equal on all drives.

@@ -12,7 +12,7 @@ struct OpenedParts {
     let ledger: BlobLedger
 }
 
-extension ResticRepository {
+extension ResticSnapshotRepository {
     /// Opens a repository with its master key, reading every index from whichever copy is good.
     ///
     /// `unsupported` for another version of the format, `damaged` when no copy of the config can
@@ -22,7 +22,7 @@ extension ResticRepository {
     /// names packs for all of them.
     package static func open(
         backend: any RepositoryBackend, masterKey: MasterKey, options: RepositoryOptions
-    ) async throws(RepositoryError) -> ResticRepository {
+    ) async throws(RepositoryError) -> ResticSnapshotRepository {
         let files = CopyReader(backend)
         let sealer = FileSealer(masterKey)
         let config = try await files.read(.config) { bytes throws(FormatError) in
@@ -39,7 +39,7 @@ extension ResticRepository {
         }
         let parts = OpenedParts(
             config: config, report: report, files: files, sealer: sealer, ledger: ledger)
-        return ResticRepository(parts, backend: backend, key: masterKey, options: options)
+        return ResticSnapshotRepository(parts, backend: backend, key: masterKey, options: options)
     }
 
     /// The master key that `password` opens, tried with every key file of every copy.
@@ -55,7 +55,7 @@ extension ResticRepository {
             throw RepositoryError(error)
         }
         // scrypt takes a second on a small board; that is too long for a shared thread.
-        let thread = BlockingThread(name: "unlock")
+        let thread = DedicatedThread(name: "unlock")
         var failure = RepositoryError(.missing, "the repository has no key file")
         var goodCount = 0
         for id in Set(listed.map(\.name.id)).sorted() {

@@ -4,7 +4,7 @@ package import BackupCore
 ///
 /// Never by libmtp's own detection: that opens every device it does not know, other bays
 /// included, and asks it for vendor descriptors.
-package enum USBPresence {
+package enum USBPhones {
     /// The phones on the bus, in order of bus and ports. A phone is opened only for the string of
     /// an interface that could be MTP, and a phone that cannot be opened is listed all the same.
     /// No bus is an empty list.

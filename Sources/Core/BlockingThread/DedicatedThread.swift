@@ -4,9 +4,9 @@ import Glibc
 /// One thread that runs calls which block, one after the other.
 ///
 /// The cooperative pool has as many threads as the machine has cores; a `read` that waits for a
-/// drive or a worker there would hold up everything else. Work given to one `BlockingThread` runs
+/// drive or a worker there would hold up everything else. Work given to one `DedicatedThread` runs
 /// in order. The thread ends when the last reference is gone and its queue is empty.
-package final class BlockingThread: Sendable {
+package final class DedicatedThread: Sendable {
     private let queue = JobQueue()
 
     /// Starts a thread; `name` (at most 15 bytes are used) shows in debuggers.
@@ -58,7 +58,7 @@ private final class ThreadStart: Sendable {
 
 private func runJobs(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
     guard let argument = unsafe argument else { return nil }
-    // Sound: the pointer is the box that `BlockingThread.init` retained for this thread alone.
+    // Sound: the pointer is the box that `DedicatedThread.init` retained for this thread alone.
     let start = unsafe Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue()
     // Sound: the text is lent as a NUL-terminated string for the call only.
     unsafe holdfast_name_thread(start.name)
