@@ -53,8 +53,12 @@ import Testing
     }
 
     @Test func deepNestingIsRefused() {
-        let deep = String(repeating: "[", count: 100_000)
-        #expect(JSONReader.read(Array(deep.utf8)) == nil)
+        func notes(depth: Int) -> [UInt8] {
+            let inner = String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+            return Array("{\"format\":1,\"more\":\(inner)}".utf8)
+        }
+        #expect(SnapshotNotes(decoding: notes(depth: 20)) != nil)
+        #expect(SnapshotNotes(decoding: notes(depth: 100_000)) == nil)
     }
 
     @Test func foreignTypesArePassedOver() throws {

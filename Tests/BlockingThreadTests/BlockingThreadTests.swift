@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct BlockingThreadTests {
     @Test func workRunsInOrderOnOneThread() async {
-        let thread = BlockingThread(name: "order")
+        let thread = DedicatedThread(name: "order")
         let seen = Record()
         for step in 0..<100 {
             await thread.run { seen.add(step) }
@@ -29,7 +29,7 @@ import Testing
         let got = await withTaskGroup(of: Int.self) { group in
             for index in 0..<count {
                 group.addTask {
-                    let thread = BlockingThread(name: "blocked")
+                    let thread = DedicatedThread(name: "blocked")
                     return await thread.run {
                         var byte: UInt8 = 0
                         return read(ends[index][0], &byte, 1)
@@ -48,7 +48,7 @@ import Testing
 
     @Test func typedErrorsComeBack() async {
         struct Refusal: Error, Equatable { let number: Int }
-        let thread = BlockingThread(name: "throws")
+        let thread = DedicatedThread(name: "throws")
         await #expect(throws: Refusal(number: 7)) {
             try await thread.run { () throws(Refusal) in throw Refusal(number: 7) }
         }
@@ -56,7 +56,7 @@ import Testing
 
     @Test func queuedWorkIsDoneAfterTheLastReferenceIsGone() async {
         let seen = Record()
-        await BlockingThread(name: "last").run { seen.add(1) }
+        await DedicatedThread(name: "last").run { seen.add(1) }
         #expect(seen.steps == [1])
     }
 }

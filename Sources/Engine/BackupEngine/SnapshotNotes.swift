@@ -61,56 +61,44 @@ package struct SnapshotNotes: Sendable {
 
     /// The file's bytes: JSON, keys in a fixed order, a final line feed.
     package func encoded() -> [UInt8] {
-        var json = JSONWriter()
-        json.object { json in
-            json.field("format") { $0.number(1) }
-            json.field("phone") { $0.object(phone) }
-            json.field("capture") { $0.string(capture) }
-            json.field("storages") { $0.array(storages, Self.write) }
-            json.field("renamed") { json in
-                json.array(renamed.prefix(Self.renamedLimit)) { json, entry in
-                    json.object { json in
-                        json.name("path", entry.path.joined)
-                        json.name("original", entry.original.bytes)
-                    }
-                }
-            }
-            json.field("renamed_count") { $0.number(UInt64(renamed.count)) }
-            json.field("skipped") { json in
-                json.array(skipped.entries) { json, entry in
-                    json.object { json in
-                        json.name("path", entry.path.joined)
-                        json.field("reason") { $0.string(entry.reason.rawValue) }
-                    }
-                }
-            }
-            json.field("skipped_count") { $0.number(UInt64(skipped.count)) }
-            json.field("never_saved") { json in
-                json.array(Self.neverSaved) { $0.string($1 + "*") }
-            }
-            json.field("never_contains") { json in
-                json.array(neverContains) { $0.string($1) }
-            }
-        }
-        return json.bytes + [0x0A]
+        let json = JSONValue.members([
+            "format": .integer(1),
+            "phone": .members([
+                "family": .string(family), "name": .string(name),
+                "manufacturer": .string(manufacturer), "model": .string(model),
+                "os_version": .string(osVersion),
+            ]),
+            "capture": .string(capture),
+            "storages": .array(storages.map(Self.json)),
+            "renamed": .array(
+                renamed.prefix(Self.renamedLimit).map { entry in
+                    .object([
+                        .bytes("path", entry.path.joined),
+                        .bytes("original", entry.original.bytes),
+                    ])
+                }),
+            "renamed_count": .integer(Int64(renamed.count)),
+            "skipped": .array(
+                skipped.entries.map { entry in
+                    .object([
+                        .bytes("path", entry.path.joined),
+                        .init("reason", .string(entry.reason.rawValue)),
+                    ])
+                }),
+            "skipped_count": .integer(Int64(skipped.count)),
+            "never_saved": .array(Self.neverSaved.map { .string($0 + "*") }),
+            "never_contains": .array(neverContains.map { .string($0) }),
+        ])
+        return Array((json.line + "\n").utf8)
     }
 
-    private func phone(_ json: inout JSONWriter) {
-        json.field("family") { $0.string(family) }
-        json.field("name") { $0.string(name) }
-        json.field("manufacturer") { $0.string(manufacturer) }
-        json.field("model") { $0.string(model) }
-        json.field("os_version") { $0.string(osVersion) }
-    }
-
-    private static func write(_ json: inout JSONWriter, _ facts: StorageFacts) {
-        json.object { json in
-            json.name("folder", facts.folder.bytes)
-            json.name("name", facts.name.bytes)
-            json.field("volume") { $0.string(facts.volumeIdentifier) }
-            json.field("type") { $0.number(UInt64(facts.type)) }
-            json.field("total_bytes") { $0.number(facts.totalBytes) }
-        }
+    private static func json(_ facts: StorageFacts) -> JSONValue {
+        .object([
+            .bytes("folder", facts.folder.bytes), .bytes("name", facts.name.bytes),
+            .init("volume", .string(facts.volumeIdentifier)),
+            .init("type", .integer(Int64(facts.type))),
+            .init("total_bytes", .unsigned(facts.totalBytes)),
+        ])
     }
 }
 
@@ -119,25 +107,28 @@ extension SnapshotNotes {
     /// wrong type in it is passed over: the notes help, and a backup does not depend on them.
     /// Lists of renamed and skipped entries are not read back.
     package init?(decoding bytes: [UInt8]) {
-        guard let json = JSONReader.read(bytes), json["format"]?.number != nil else { return nil }
-        let phone = json["phone"]
-        func text(_ value: JSONValue?) -> String {
-            value?.string.map { String(decoding: $0, as: UTF8.self) } ?? ""
+        // Wrong JSON is no notes; where it is wrong does not matter to anybody.
+        guard let json = try? JSONValue.read(bytes), json["format"]?.int64 != nil else {
+            return nil
         }
-        family = text(phone?["family"])
-        name = text(phone?["name"])
-        manufacturer = text(phone?["manufacturer"])
-        model = text(phone?["model"])
-        osVersion = text(phone?["os_version"])
-        capture = text(json["capture"])
-        for value in json["storages"]?.array ?? [] {
-            guard let folder = value.name("folder"), folder.isTreeName else { continue }
+        func text(_ value: JSONValue?, _ key: String) -> String { value?[key]?.text ?? "" }
+        let phone = json["phone"]
+        family = text(phone, "family")
+        name = text(phone, "name")
+        manufacturer = text(phone, "manufacturer")
+        model = text(phone, "model")
+        osVersion = text(phone, "os_version")
+        capture = text(json, "capture")
+        for value in json["storages"]?.elements ?? [] {
+            guard let folder = value.bytes("folder").map({ EntryName(bytes: $0) }),
+                folder.isTreeName
+            else { continue }
             storages.append(
                 StorageFacts(
-                    folder: folder, name: value.name("name") ?? "",
-                    volumeIdentifier: text(value["volume"]),
-                    type: UInt16(clamping: value["type"]?.number ?? 0),
-                    totalBytes: value["total_bytes"]?.number ?? 0))
+                    folder: folder, name: EntryName(bytes: value.bytes("name") ?? []),
+                    volumeIdentifier: text(value, "volume"),
+                    type: UInt16(clamping: value["type"]?.int64 ?? 0),
+                    totalBytes: value["total_bytes"]?.uint64 ?? 0))
         }
     }
 
@@ -146,12 +137,12 @@ extension SnapshotNotes {
         tree: ContentID, in repository: any SnapshotRepository
     ) async throws(RepositoryError) -> SnapshotNotes? {
         guard let node = try await TreeWalk.node(at: path, in: tree, of: repository),
-            node.kind == .file, node.byteCount <= JSONReader.byteLimit
+            node.kind == .file, node.byteCount <= JSONValue.byteLimit
         else { return nil }
         var bytes: [UInt8] = []
         for id in node.content {
             bytes += try await repository.blob(id)
-            guard bytes.count <= JSONReader.byteLimit else { return nil }
+            guard bytes.count <= JSONValue.byteLimit else { return nil }
         }
         return SnapshotNotes(decoding: bytes)
     }

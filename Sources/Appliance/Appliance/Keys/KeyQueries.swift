@@ -1,5 +1,5 @@
 package import BackupCore
-package import ControlAPI
+import ControlAPI
 import Drives
 
 /// A recovery sheet: what a person needs to read the backups without the box.

@@ -56,6 +56,10 @@ package final class BoxLock: Sendable {
             defer { held = nil }
             return held
         }
-        if let held { Glibc.close(held) }
+        guard let held else { return }
+        // Not by closing alone: a worker that is just being started holds a copy of the
+        // descriptor until it becomes its own program.
+        _ = flock(held, LOCK_UN)
+        Glibc.close(held)
     }
 }

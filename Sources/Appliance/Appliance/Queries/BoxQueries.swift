@@ -1,4 +1,4 @@
-import BackupCore
+package import BackupCore
 package import ControlAPI
 import Drives
 

@@ -1,4 +1,4 @@
-import BackupCore
+package import BackupCore
 import BackupEngine
 package import ControlAPI
 import ResticRepository

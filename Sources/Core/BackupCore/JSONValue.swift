@@ -56,6 +56,15 @@ package enum JSONValue: Hashable, Sendable {
         }
     }
 
+    /// A whole number that is not negative, else nil.
+    package var uint64: UInt64? {
+        switch self {
+        case .integer(let value): UInt64(exactly: value)
+        case .unsigned(let value): value
+        default: nil
+        }
+    }
+
     /// The values of an array, else nil.
     package var elements: [JSONValue]? {
         guard case .array(let elements) = self else { return nil }

@@ -6,12 +6,16 @@ package struct JSONSyntaxError: Error, Hashable {
 }
 
 extension JSONValue {
+    /// The largest text that is read: 16 MiB.
+    package static let byteLimit = 16 << 20
+
     /// The value that `bytes` hold, with nothing but white space around it.
     ///
-    /// Files of the state folder and of drives may be garbled, so depth is bounded and nothing
-    /// traps. Numbers become whole numbers when they are written as such.
+    /// Files of the state folder, of drives and of snapshots may be garbled or hostile, so size and
+    /// depth are bounded and nothing traps. Numbers become whole numbers when they are written as such.
     package static func read(_ bytes: [UInt8]) throws(JSONSyntaxError) -> JSONValue {
         var reader = JSONReader(bytes: bytes)
+        guard bytes.count <= byteLimit else { throw reader.error("more than 16 MiB") }
         let value = try reader.value(depth: 0)
         reader.skipSpace()
         guard reader.isAtEnd else { throw reader.error("text after the value") }

@@ -1,11 +1,9 @@
-internal import BackupCore
-
 /// A date as JSON has it: RFC 3339 with up to nine digits of second, zeros at the end left out,
 /// as Go's `time.RFC3339Nano`.
 ///
 /// Days are counted in the proleptic Gregorian calendar (Hinnant, "chrono-compatible low-level
 /// date algorithms").
-enum RFC3339 {
+package enum RFC3339 {
     /// 0000-01-01T00:00:00Z ... 9999-12-31T23:59:59Z. Go refuses to write other years, and
     /// restic then moves the year to the nearest of these.
     private static let writableSeconds: ClosedRange<Int64> = -62_167_219_200...253_402_300_799
@@ -13,7 +11,7 @@ enum RFC3339 {
     /// `time` at the given offset from UTC; whole minutes of it count. Beyond the years 0 to 9999
     /// the nearest writable moment stands instead: a phone's broken clock must not make a folder
     /// unstorable.
-    static func text(_ time: Timestamp, utcOffsetSeconds: Int = 0) -> String {
+    package static func text(_ time: Timestamp, utcOffsetSeconds: Int = 0) -> String {
         let offset = min(max(utcOffsetSeconds / 60, -23 * 60 - 59), 23 * 60 + 59) * 60
         var nanoseconds = time.nanoseconds
         let low = writableSeconds.lowerBound - Int64(min(offset, 0))
@@ -49,7 +47,9 @@ enum RFC3339 {
     }
 
     /// The moment and the offset in seconds that `text` tells; nil when it is no such date.
-    static func parse(_ text: ArraySlice<UInt8>) -> (time: Timestamp, utcOffsetSeconds: Int)? {
+    package static func parse(_ text: ArraySlice<UInt8>) -> (
+        time: Timestamp, utcOffsetSeconds: Int
+    )? {
         var rest = text
         guard let year = digits(&rest, 4), take("-", &rest), let month = digits(&rest, 2),
             take("-", &rest), let day = digits(&rest, 2), take("T", &rest),
@@ -62,6 +62,9 @@ enum RFC3339 {
         return (Timestamp(seconds: local - Int64(offset), nanoseconds: nanoseconds), offset)
     }
 
+    /// The moment that `text` tells; nil when it is no such date.
+    package static func time(_ text: String) -> Timestamp? { parse(Array(text.utf8)[...])?.time }
+
     private static func take(_ scalar: Unicode.Scalar, _ rest: inout ArraySlice<UInt8>) -> Bool {
         guard rest.first == UInt8(ascii: scalar) else { return false }
         rest.removeFirst()
@@ -71,10 +74,9 @@ enum RFC3339 {
     private static func digits(_ rest: inout ArraySlice<UInt8>, _ count: Int) -> Int? {
         var value = 0
         for _ in 0..<count {
-            guard let byte = rest.popFirst(), let digit = hexDigitValue(byte), digit < 10 else {
-                return nil
-            }
-            value = value * 10 + Int(digit)
+            guard let byte = rest.popFirst(), (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+            else { return nil }
+            value = value * 10 + Int(byte - UInt8(ascii: "0"))
         }
         return value
     }
@@ -131,22 +133,5 @@ extension Int64 {
     fileprivate func floorDivided(by divisor: Int64) -> Int64 {
         let quotient = self / divisor
         return self % divisor < 0 ? quotient - 1 : quotient
-    }
-}
-
-extension JSONScanner {
-    /// Reads a date with its offset from UTC in seconds.
-    mutating func readTime() throws(FormatError) -> (time: Timestamp, utcOffsetSeconds: Int) {
-        guard let result = try readPlainString({ RFC3339.parse($0) }) else {
-            throw .malformed("JSON has a date that is not RFC 3339")
-        }
-        return result
-    }
-}
-
-extension JSONWriter {
-    /// Writes a date.
-    mutating func time(_ time: Timestamp, utcOffsetSeconds: Int = 0) {
-        string(RFC3339.text(time, utcOffsetSeconds: utcOffsetSeconds))
     }
 }
