@@ -225,8 +225,8 @@ struct StatusCommand: BoxCommand {
         }
         let time = RFC3339.text(
             Timestamp(seconds: last.time.seconds), utcOffsetSeconds: last.utcOffsetSeconds)
-        let days = max(0, age) / 86_400
-        let when = days == 0 ? "today or yesterday" : "\(days) days ago"
+        let hours = max(0, age) / 3600
+        let when = hours < 48 ? "\(hours) h ago" : "\(hours / 24) days ago"
         return "last complete backup \(time) (\(when)), " + (phone.isSafe ? "safe" : "not safe")
     }
 }

@@ -1,4 +1,5 @@
 package import BackupCore
+import CSystem
 import Glibc
 
 /// How a program of ours runs and meets signals.
@@ -7,8 +8,10 @@ package enum Interruption {
     private static let patience = 9
 
     /// Ignores SIGHUP (`restic unlock` sends it to who holds a lock) and SIGPIPE, and holds back
-    /// SIGINT and SIGTERM; to be called before any thread starts.
+    /// SIGINT and SIGTERM; memory that is freed goes back to the system. To be called before any
+    /// thread starts.
     package static func prepare() {
+        holdfast_limit_allocator()
         signal(SIGHUP, SIG_IGN)
         signal(SIGPIPE, SIG_IGN)
         // A shell starts background programs with SIGINT ignored; a run must still end with what

@@ -10,8 +10,15 @@ import GRDB
 package struct Catalog: Sendable {
     /// The number of the tables' shape; another one in a file means it is made anew.
     private static let shape = 1
+    /// The number of tables that were made and not filled yet.
+    private static let unfilled = -1
 
     private let database: DatabaseQueue
+    /// Whether it was made anew and was not filled from the drives yet; this outlives the process
+    /// that made it, which may not have looked at a drive.
+    package private(set) var isNew = false
+
+    private init(database: DatabaseQueue) { self.database = database }
 
     /// Opens the catalog at `path`, or makes it anew when it cannot be used as it is. When even
     /// that fails (a full or read-only disk) it lives in memory for this run.
@@ -23,7 +30,7 @@ package struct Catalog: Sendable {
         }
         if let catalog = try? attempt(path) { return catalog }  // else see above: in memory
         guard let database = try? DatabaseQueue() else { return nil }
-        let catalog = Catalog(database: database)
+        var catalog = Catalog(database: database)
         try? catalog.makeTables()  // a cache that cannot be made is only slower
         return catalog
     }
@@ -31,24 +38,31 @@ package struct Catalog: Sendable {
     private static func attempt(_ path: String) throws -> Catalog {
         var configuration = GRDB.Configuration()
         configuration.busyMode = .timeout(10)
-        let catalog = Catalog(
+        var catalog = Catalog(
             database: try DatabaseQueue(path: path, configuration: configuration))
         try catalog.makeTables()
         return catalog
     }
 
-    private func makeTables() throws {
-        try database.write { database in
+    private mutating func makeTables() throws {
+        isNew = try database.write { database in
             let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
             let check = try String.fetchOne(database, sql: "PRAGMA quick_check(1)")
             guard check == "ok" else { throw DatabaseError(resultCode: .SQLITE_CORRUPT) }
-            if found == Self.shape { return }
+            if found == Self.shape { return false }
+            if found == Self.unfilled { return true }
             for table in ["snapshots", "copies", "runs", "verified", "phones"] {
                 try database.execute(sql: "DROP TABLE IF EXISTS \(table)")
             }
             try database.execute(sql: Self.tables)
-            try database.execute(sql: "PRAGMA user_version = \(Self.shape)")
+            try database.execute(sql: "PRAGMA user_version = \(Self.unfilled)")
+            return true
         }
+    }
+
+    /// Notes that what the drives tell was put in.
+    package func markFilled() {
+        write { try $0.execute(sql: "PRAGMA user_version = \(Self.shape)") }
     }
 
     private static let tables = """

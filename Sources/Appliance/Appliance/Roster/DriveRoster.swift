@@ -45,6 +45,18 @@ struct DriveRoster: Sendable {
         slots.first { $0.entry.id == drive }?.entry.name ?? drive.rawValue
     }
 
+    /// `text` with each drive's id followed by the name people know it by.
+    func named(_ text: String) -> String {
+        slots.reduce(text) { text, slot in
+            let id = slot.entry.id.rawValue
+            return text.replacing("Drive \(id)", with: "Drive \(shownName(slot.entry)) (\(id))")
+        }
+    }
+
+    private func shownName(_ entry: Configuration.DriveEntry) -> String {
+        HostileText.escaped(entry.name, limit: 64)
+    }
+
     /// For each drive the other ones that lie on the same disk: one failure takes both.
     func neighbours() -> [DriveID: [DriveID]] {
         var found: [DriveID: [DriveID]] = [:]
@@ -91,7 +103,9 @@ extension Box {
         let slots = configuration.drives.map { entry in
             slot(entry, found: found, problem: problems[entry.id], set: set)
         }
-        return DriveRoster(slots: slots)
+        let roster = DriveRoster(slots: slots)
+        await rebuildCatalog(from: roster.present)
+        return roster
     }
 
     private func open(

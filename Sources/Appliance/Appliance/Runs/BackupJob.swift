@@ -242,7 +242,7 @@ struct BackupJob: Sendable {
                 "Only one drive is enrolled: there is no second copy. Add one with holdfast "
                     + "setup --drive DIR.")
         }
-        return sentences.joined(separator: " ")
+        return roster.named(sentences.joined(separator: " "))
     }
 
     private func details(_ report: BackupReport) -> [JSONValue.Member] {

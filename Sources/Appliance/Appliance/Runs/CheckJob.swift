@@ -35,8 +35,10 @@ extension Box {
         let started = clock.now()
         let start = clock.elapsed()
         var total = AuditResult()
+        var known: DriveRoster?
         do {
             let roster = try await roster()
+            known = roster
             _ = try roster.required()
             try refuseUnknown(filter, roster)
             let limit = Duration.seconds(wait ?? configuration.waitSeconds)
@@ -57,6 +59,7 @@ extension Box {
         }
         if Task.isCancelled { total.outcomes.insert(.interrupted) }
         var summary = total.summary(kind, run)
+        if let known { summary.message = known.named(summary.message) }
         summary.duration = clock.elapsed() - start
         record(
             Catalog.RunFacts(
