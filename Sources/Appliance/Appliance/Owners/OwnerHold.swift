@@ -112,7 +112,10 @@ extension Box {
                 case .success(let lock):
                     opened.append((position, copy))
                     locks[copy.drive.id] = lock
-                case .failure(let error): behind[copy.drive.id] = error
+                case .failure(let error):
+                    let drive = copy.drive.id
+                    behind[drive] = BackendError(
+                        error.code, error.detail, drive: drive, nativeCode: error.nativeCode)
                 }
             }
             copies = opened.sorted { $0.0 < $1.0 }.map(\.1)
@@ -123,12 +126,12 @@ extension Box {
             boxLock: boxLock)
         guard !copies.isEmpty else { throw DriveRoster.worst(behind) }
         guard purpose == .backup else { return hold }
-        return await catchUp(hold, locks: locks, boxLock: boxLock, events: events)
+        return await catchUp(hold, on: roster, locks: locks, boxLock: boxLock, events: events)
     }
 
     private func catchUp(
-        _ hold: OwnerHold, locks: [DriveID: RepositoryLock], boxLock: BoxLock,
-        events: @escaping RunEventSink
+        _ hold: OwnerHold, on roster: DriveRoster, locks: [DriveID: RepositoryLock],
+        boxLock: BoxLock, events: @escaping RunEventSink
     ) async -> OwnerHold {
         let report = await CatchUp(hold.copies, validConfig: hold.configJudge).run {
             events(.progress($0))
@@ -138,7 +141,8 @@ extension Box {
                 .notice(
                     RunNotice(
                         code: "caught_up",
-                        message: "Drive \(drive) was given \(copied.files) files it lacked.")))
+                        message: roster.named(
+                            "Drive \(drive) was given \(copied.files) files it lacked."))))
             log.notice(
                 "drive caught up",
                 metadata: [
