@@ -1,0 +1,168 @@
+import Foundation
+import Testing
+
+extension EndToEndTests {
+    /// Files that rot, on the box and on the drives.
+    @Suite struct DamageTests {
+        enum Damage: String, CaseIterable { case truncated, flipped, deleted }
+
+        @Test(arguments: Damage.allCases)
+        func damageIsFoundAndHealedToTheSameBytes(damage: Damage) throws {
+            let lab = try Lab.backedUp()
+            let whole = lab.repositories("b")
+            for part in ["data", "index", "snapshots", "keys", "config"] {
+                let file = try #require(
+                    lab.repositories("a").keys.sorted().first {
+                        !$0.hasSuffix("/") && $0.contains("/" + part)
+                    })
+                try harm(lab.drive("a") + "/holdfast/repositories" + file, damage)
+                let found = try lab.holdfast("check", "--read-data", "--json")
+                #expect(found.exitCode == 25, "\(part) \(damage): \(found.story)")
+                let healed = try lab.holdfast("heal", "--json")
+                #expect(healed.exitCode == 0, "\(part) \(damage): \(healed.story)")
+                #expect(differences(lab.repositories("a"), whole) == [], "\(part) \(damage)")
+            }
+            #expect(
+                differences(lab.repositories("b"), whole) == [], "the good copy was not touched")
+            try lab.expect(0, lab.holdfast("check", "--read-data"))
+            try lab.expectWholeAndAlike()
+        }
+
+        @Test func samePackDamagedOnBothDrivesIsLost() throws {
+            let lab = try Lab.backedUp()
+            try harmPack(lab, on: ["a", "b"], .flipped)
+            try lab.expect(26, lab.holdfast("check", "--read-data", "--json"))
+            try lab.expect(26, lab.holdfast("heal", "--json"))
+        }
+
+        @Test func differentPacksDamagedOnEitherDriveAreHealed() throws {
+            let lab = try Lab.backedUp()
+            try lab.phone.storage.photos(30..<34, size: 100_000)
+            try lab.expect(0, lab.backup())
+            let packs = self.packs(lab, "a")
+            try harm(lab.drive("a") + "/holdfast/repositories" + packs[0], .flipped)
+            try harm(
+                lab.drive("b") + "/holdfast/repositories" + packs[packs.count - 1], .truncated)
+            try lab.expect(25, lab.holdfast("check", "--read-data", "--json"))
+            try lab.expect(0, lab.holdfast("heal", "--json"))
+            try lab.expectWholeAndAlike()
+        }
+
+        @Test func restoreReadsAroundADamagedDrive() throws {
+            let lab = try Lab.backedUp()
+            try harmPack(lab, on: ["a"], .flipped)
+            try lab.expectRestores()
+        }
+
+        @Test func wrongPasswordIsRefused() throws {
+            let lab = try Lab.backedUp()
+            let path = lab.state + "/owners/\(try lab.owner())/password"
+            let right = Child.text(path)
+            try write(String(repeating: "0123456789abcdef", count: 4) + "\n", to: path)
+            let before = lab.repositories("a")
+            try lab.expect(41, lab.backup())
+            try lab.expect(41, lab.holdfast("ls", "latest"))
+            #expect(differences(before, lab.repositories("a")) == [])
+            try write(right, to: path)
+            try lab.expect(0, lab.backup())
+        }
+
+        @Test func garbledConfigurationIsRefusedWithItsLine() throws {
+            let lab = try Lab.backedUp()
+            let right = Child.text(lab.config)
+            let lines = right.split(separator: "\n", omittingEmptySubsequences: false).count
+            for (text, line) in [
+                (right + "waiit: 3\n", lines), (right + "\tx: [", lines),
+                (right + "log: loud\n", lines),
+            ] {
+                try write(text, to: lab.config)
+                for command in [["backup", "--json"], ["snapshots"], ["status"], ["heal"]] {
+                    let refused = try lab.start(command).finish()
+                    #expect(refused.exitCode == 40, "\(refused.story)")
+                    #expect(refused.errors.contains("\(line)"), "line \(line): \(refused.errors)")
+                }
+            }
+            try write(right, to: lab.config)
+            try lab.expect(0, lab.backup())
+        }
+
+        @Test func garbledCatalogIsRebuilt() throws {
+            let lab = try Lab.backedUp()
+            for file in files(in: lab.state) where file.hasPrefix("catalog") {
+                try write("no database at all", to: lab.state + "/" + file)
+            }
+            #expect(try lab.holdfast("snapshots", "--json").json.elements.count == 1)
+            try lab.expect(0, lab.backup())
+            #expect(try lab.holdfast("snapshots", "--json").json.elements.count == 2)
+            try lab.expect(0, lab.holdfast("status"))
+        }
+
+        @Test(arguments: ["", "{\"drive\":", "null\n"])
+        func garbledDriveRecordIsRecognisedAndRewritten(text: String) throws {
+            let lab = try Lab.backedUp()
+            let path = lab.drive("a") + "/holdfast/drive.json"
+            let before = try JSON(text: Child.text(path))
+            try write(text, to: path)
+            try lab.phone.storage.photos(30..<31, size: 20_000)
+            try lab.expect(0, lab.backup())
+            let after = try JSON(text: Child.text(path))
+            for key in before.keys where before[key].text?.contains("-") == true {
+                guard key != "nonce", key != "mount_nonce" else { continue }
+                #expect(after[key].text == before[key].text, "\(key)")
+            }
+            try lab.expectWholeAndAlike()
+        }
+
+        @Test func missingDriveRecordIsAnAbsentDrive() throws {
+            let lab = try Lab.backedUp()
+            try FileManager.default.removeItem(atPath: lab.drive("a") + "/holdfast/drive.json")
+            let before = contents(of: lab.drive("a"))
+            try lab.expect(20, lab.backup())
+            #expect(differences(before, contents(of: lab.drive("a"))) == [])
+        }
+
+        @Test func lostJournalStopsNothing() throws {
+            let lab = try Lab.backedUp()
+            for file in files(in: lab.drive("a") + "/holdfast/journal") {
+                try write("{", to: lab.drive("a") + "/holdfast/journal/" + file)
+            }
+            try lab.phone.storage.photos(30..<31, size: 20_000)
+            try lab.expect(0, lab.backup())
+            try lab.expectRestores()
+        }
+
+        private func packs(_ lab: Lab, _ drive: String) -> [String] {
+            lab.repositories(drive).filter { $0.key.contains("/data/") && !$0.key.hasSuffix("/") }
+                .keys.sorted()
+        }
+
+        private func harmPack(_ lab: Lab, on drives: [String], _ damage: Damage) throws {
+            // The largest one holds content.
+            let largest = lab.repositories("a").filter { $0.key.contains("/data/") }
+                .max { size($0.value) < size($1.value) }
+            let pack = try #require(largest?.key)
+            for drive in drives {
+                try harm(lab.drive(drive) + "/holdfast/repositories" + pack, damage)
+            }
+        }
+
+        private func size(_ description: String) -> Int {
+            description.split(separator: " ").first.flatMap { Int($0) } ?? 0
+        }
+
+        private func harm(_ path: String, _ damage: Damage) throws {
+            var bytes = try #require(FileManager.default.contents(atPath: path))
+            try FileManager.default.removeItem(atPath: path)
+            switch damage {
+            case .truncated: bytes.removeLast(bytes.count / 3 + 1)
+            case .flipped: bytes[bytes.count / 2] ^= 0x10
+            case .deleted: return
+            }
+            try bytes.write(to: URL(fileURLWithPath: path))
+        }
+
+        private func write(_ text: String, to path: String) throws {
+            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        }
+    }
+}
