@@ -67,7 +67,11 @@ package struct Outcome: Sendable {
         switch error {
         case let error as ApplianceError: self.init(error, error.exitCode)
         case let error as DeviceError: self.init(error, error.exitCode)
-        case let error as BackendError: self.init(error, error.exitCode)
+        case let error as BackendError:
+            // It ends a run only when no drive is left: then nothing was written at all.
+            self.init(
+                error.exitCode,
+                "\(error.whatHappened) \(Consequence.nothingChanged.sentence) \(error.whatToDo)")
         case let error as RepositoryError: self.init(error, error.exitCode)
         case let error as RestoreError:
             self.init(error, error.code == .full ? .driveFull : .notAllRestored)
