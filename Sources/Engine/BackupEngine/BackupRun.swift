@@ -96,7 +96,7 @@ extension BackupReport {
         guard outcomes.isEmpty else { return }
         outcomes = [.done]
         messages = [
-            "The backup is complete: \(files.new) files new, \(files.changed) changed, "
+            "The backup is complete: \(Counted.files(files.new)) new, \(files.changed) changed, "
                 + "\(files.unchanged) unchanged, \(files.removed) gone."
         ]
     }

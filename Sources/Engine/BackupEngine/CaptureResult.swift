@@ -24,7 +24,7 @@ extension CaptureResult {
         if files.skipped > 0 {
             add(
                 .someUnreadable,
-                "\(files.skipped) entries could not be read and are named in the report; what was "
+                "\(Counted.entries(files.skipped)) could not be read; the report names each, and what was "
                     + "saved of them before is kept.")
         }
     }

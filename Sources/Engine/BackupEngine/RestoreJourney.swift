@@ -248,7 +248,8 @@ struct RestoreJourney {
             report.messages.append("\(error.whatHappened) \(error.whatToDo)")
         case .cancelled:
             report.outcomes.insert(.interrupted)
-            report.messages.append("The restore was interrupted after \(report.files) files.")
+            report.messages.append(
+                "The restore was interrupted after \(Counted.files(report.files)).")
         }
     }
 
@@ -257,12 +258,13 @@ struct RestoreJourney {
         if report.failedCount > 0 {
             report.outcomes.insert(.notAllRestored)
             report.messages.append(
-                "\(report.failedCount) entries could not be restored and are named in the report.")
+                "\(Counted.entries(report.failedCount)) could not be restored; the report names each."
+            )
         }
         guard report.outcomes.isEmpty else { return }
         report.outcomes = [.done]
         report.messages = [
-            "Restored \(report.files) files, \(ByteCount.text(report.bytes))."
+            "Restored \(Counted.files(report.files)), \(ByteCount.text(report.bytes))."
         ]
     }
 }

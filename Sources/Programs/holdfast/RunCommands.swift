@@ -45,7 +45,7 @@ struct BackupCommand: BoxCommand {
         options.waitSeconds = wait
         options.rereads = reread
         options.acceptsShrink = acceptShrink
-        let display = RunDisplay(isJSON: output.json)
+        let display = RunDisplay(box, isJSON: output.json)
         let summary = await box.backup(options, events: display.sink)
         return display.finish(summary)
     }
@@ -87,7 +87,7 @@ struct RestoreCommand: BoxCommand {
         let options = RestoreOptions(
             snapshot: snapshot, filter: try filter.filter(), paths: path,
             folder: Surroundings.ofThisProcess().absolute(to), overwrites: overwrite)
-        let display = RunDisplay(isJSON: output.json)
+        let display = RunDisplay(box, isJSON: output.json)
         let summary = await box.restore(options, events: display.sink)
         return display.finish(summary)
     }
@@ -112,7 +112,7 @@ struct CheckCommand: BoxCommand {
     @OptionGroup var output: OutputOptions
 
     func run(_ box: Box) async throws -> BackupCore.ExitCode {
-        let display = RunDisplay(isJSON: output.json)
+        let display = RunDisplay(box, isJSON: output.json)
         let summary = await box.check(
             try filter.filter(), readData: readData, wait: wait, events: display.sink)
         return display.finish(summary)
@@ -136,7 +136,7 @@ struct HealCommand: BoxCommand {
     @OptionGroup var output: OutputOptions
 
     func run(_ box: Box) async throws -> BackupCore.ExitCode {
-        let display = RunDisplay(isJSON: output.json)
+        let display = RunDisplay(box, isJSON: output.json)
         let summary = await box.heal(try filter.filter(), wait: wait, events: display.sink)
         return display.finish(summary)
     }

@@ -1,3 +1,4 @@
+import Appliance
 import BackupCore
 import ControlAPI
 import Synchronization
@@ -5,11 +6,16 @@ import Synchronization
 /// Shows a run: NDJSON for programs, lines and a progress line for people.
 final class RunDisplay: Sendable {
     private let isJSON: Bool
+    /// What people call the drives.
+    private let names: [DriveID: String]
     private let meter = Mutex(ProgressMeter())
     private let lineIsOpen = Mutex(false)
 
-    /// A display; with `isJSON` events go to standard output as NDJSON.
-    init(isJSON: Bool) { self.isJSON = isJSON }
+    /// A display for runs of `box`; with `isJSON` events go to standard output as NDJSON.
+    init(_ box: Box, isJSON: Bool) {
+        self.isJSON = isJSON
+        names = box.driveNames
+    }
 
     /// Where the run's events go.
     var sink: RunEventSink {
@@ -43,7 +49,7 @@ final class RunDisplay: Sendable {
     /// Tells how it ended and gives the exit status.
     func finish(_ summary: RunSummary) -> ExitCode {
         clearLine()
-        for line in RunWords.lines(summary) { Terminal.err(line) }
+        for line in RunWords.lines(summary, names: names) { Terminal.err(line) }
         if isJSON { Terminal.out(summary.json.line) }
         return summary.exitCode
     }
@@ -122,8 +128,8 @@ enum ByteText {
 
 /// How a run ended, in words.
 enum RunWords {
-    /// The lines for a summary, the closing sentence last.
-    static func lines(_ summary: RunSummary) -> [String] {
+    /// The lines for a summary, the closing sentence last; `names` are what people call drives.
+    static func lines(_ summary: RunSummary, names: [DriveID: String]) -> [String] {
         var lines: [String] = []
         for detail in summary.details {
             switch (detail.key, detail.value) {
@@ -136,14 +142,14 @@ enum RunWords {
                     lines = lines.map { $0.replacing("not saved", with: "not restored") }
                 }
             case ("findings", .array(let findings)):
-                for finding in findings.prefix(20) { lines.append(line(finding)) }
+                for finding in findings.prefix(20) { lines.append(line(finding, names)) }
             default: break
             }
         }
         for snapshot in summary.snapshots {
-            let files = snapshot.files.map { ", \($0) files" } ?? ""
+            let files = snapshot.files.map { ", " + Counted.files($0) } ?? ""
             let bytes = snapshot.bytes.map { ", \(ByteText.of($0))" } ?? ""
-            let copies = snapshot.copies.map { "\($0.drive) \($0.state)" }
+            let copies = snapshot.copies.map { "\(name($0.drive, names)) \($0.state)" }
             let kind = snapshot.isComplete ? "Snapshot" : "Partial snapshot"
             lines.append(
                 "\(kind) \(snapshot.id.short)\(files)\(bytes): \(copies.joined(separator: ", "))")
@@ -151,11 +157,17 @@ enum RunWords {
         return lines + [summary.message]
     }
 
-    private static func line(_ finding: JSONValue) -> String {
+    private static func name(_ drive: DriveID, _ names: [DriveID: String]) -> String {
+        names[drive].map { HostileText.escaped($0, limit: 80) } ?? drive.rawValue
+    }
+
+    private static func line(_ finding: JSONValue, _ names: [DriveID: String]) -> String {
         let what = finding["file"]?.text ?? "a blob"
         let copy = finding["good_copy"] == .bool(true) ? "a good copy exists" : "no good copy"
         let paths = (finding["paths"]?.elements ?? []).compactMap(\.text)
-        return "  \(finding["drive"]?.text ?? ""): \(what) \(finding["problem"]?.text ?? ""), "
+        let drive = finding["drive"]?.text.flatMap(DriveID.init(rawValue:))
+        return
+            "  \(drive.map { name($0, names) } ?? ""): \(what) \(finding["problem"]?.text ?? ""), "
             + copy + (paths.isEmpty ? "" : " (\(paths.joined(separator: ", ")))")
     }
 }

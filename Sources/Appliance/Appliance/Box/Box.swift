@@ -1,4 +1,4 @@
-import BackupCore
+package import BackupCore
 import Logging
 
 /// One installation at work: its configuration, its state and the parts that do the work.
@@ -23,6 +23,11 @@ package struct Box: Sendable {
         self.clock = clock
         self.families = families
         self.log = log
+    }
+
+    /// What people call the enrolled drives, as the configuration has it: not escaped.
+    package var driveNames: [DriveID: String] {
+        Dictionary(configuration.drives.map { ($0.id, $0.name) }) { first, _ in first }
     }
 
     /// The folder of kernel locks.

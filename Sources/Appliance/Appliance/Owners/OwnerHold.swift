@@ -142,7 +142,7 @@ extension Box {
                     RunNotice(
                         code: "caught_up",
                         message: roster.named(
-                            "Drive \(drive) was given \(copied.files) files it lacked."))))
+                            "Drive \(drive) was given \(Counted.files(copied.files)) it lacked."))))
             log.notice(
                 "drive caught up",
                 metadata: [

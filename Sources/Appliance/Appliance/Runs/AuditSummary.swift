@@ -50,16 +50,16 @@ extension AuditResult {
         }
         if recoverable > 0 {
             parts.append(
-                "\(recoverable) files are damaged or missing; a good copy of each exists. "
+                "\(Counted.files(recoverable)) damaged or missing; a good copy of each exists. "
                     + "Run holdfast heal.")
         }
         if kind == .heal, !repaired.isEmpty {
-            parts.append("\(repaired.count) files were repaired from another drive.")
+            parts.append("Repaired \(Counted.files(repaired.count)) from another drive.")
         }
         if lines.isEmpty, outcomes.isEmpty {
             parts.append(
                 kind == .check
-                    ? "Every drive is whole: \(files) files."
+                    ? "Every drive is whole: \(Counted.files(files))."
                     : "Every drive is whole and all hold the same files.")
         }
         return (parts + told).joined(separator: " ")
