@@ -39,6 +39,37 @@ import Testing
         #expect(code { try sealer.open([UInt8](repeating: 0, count: 64)) } == .malformed)
     }
 
+    @Test(arguments: [0, 1, 65_535, 65_536, 65_537, 1 << 20])
+    func piecesTogetherAreTheWhole(count: Int) throws {
+        let sealer = Sealer(MasterKey.random())
+        let plain = secureRandomBytes(count)
+        #expect(try pieces(of: sealer.seal(plain), with: sealer) == plain)
+    }
+
+    @Test func noPieceOfAChangedThingIsLent() {
+        let sealer = Sealer(MasterKey.random())
+        var sealed = sealer.seal(secureRandomBytes(200_000))
+        sealed[150_000] ^= 1
+        #expect(code { try pieces(of: sealed, with: sealer) } == .notAuthentic)
+        #expect(code { try pieces(of: [1, 2, 3], with: sealer) } == .malformed)
+    }
+
+    /// What is lent, in one; anything lent before an error fails the test.
+    private func pieces(of sealed: [UInt8], with sealer: Sealer) throws(FormatError) -> [UInt8] {
+        var plain: [UInt8] = []
+        do throws(FormatError) {
+            try sealed.withUnsafeBufferPointer { bytes throws(FormatError) in
+                try sealer.open(UnsafeRawBufferPointer(bytes)) { piece throws(FormatError) in
+                    plain += Array(piece)
+                }
+            }
+        } catch {
+            #expect(plain.isEmpty)
+            throw error
+        }
+        return plain
+    }
+
     @Test func keyIsNeverPrinted() {
         let key = MasterKey.random()
         #expect("\(key)" == "MasterKey(hidden)")

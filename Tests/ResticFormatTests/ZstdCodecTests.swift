@@ -18,6 +18,47 @@ import Testing
         #expect(codec.compressedIfSmaller([UInt8](repeating: 0, count: 1000)) != nil)
     }
 
+    @Test func roomUsedAgainGivesTheSameFrames() {
+        // 4,000 random bytes and runs between: from what does not shrink to what vanishes.
+        for count in [4_100, 10 << 20, 70_000, 0, 4_080, 300_000] {
+            var plain = [UInt8](repeating: 7, count: count)
+            plain.replaceSubrange(
+                ..<min(4_000, count), with: seededBytes(min(4_000, count), seed: 9))
+            let frame = codec.compress(plain)
+            let isSmaller = frame.count <= count - count / 50 - 1
+            #expect(codec.compressedIfSmaller(plain) == (isSmaller ? frame : nil))
+        }
+    }
+
+    @Test(arguments: [1, 7, 4096, 1 << 20])
+    func frameInPiecesIsTheWhole(pieceCount: Int) throws {
+        let plain = seededBytes(1 << 20, seed: 4).map { $0 & 3 }
+        #expect(try inPieces(codec.compress(plain), of: pieceCount) == plain)
+    }
+
+    @Test func cutAndContinuedFramesInPiecesAreRefused() {
+        let frame = codec.compress(seededBytes(3000, seed: 5).map { $0 & 1 })
+        for end in frame.indices {
+            #expect(code { try inPieces(Array(frame[..<end]), of: 100) } == .malformed)
+        }
+        #expect(code { try inPieces(frame + [1], of: 100) } == .malformed)
+        #expect(code { try inPieces(frame + frame, of: 1 << 20) } == .malformed)
+        #expect(code { try inPieces([1, 2, 3, 4, 5, 6], of: 100) } == .malformed)
+    }
+
+    private func inPieces(_ frame: [UInt8], of count: Int) throws(FormatError) -> [UInt8] {
+        var plain: [UInt8] = []
+        codec.beginFrame()
+        for start in stride(from: 0, to: frame.count, by: count) {
+            let piece = Array(frame[start..<min(start + count, frame.count)])
+            try piece.withUnsafeBufferPointer { bytes throws(FormatError) in
+                try codec.decompress(next: UnsafeRawBufferPointer(bytes)) { plain += Array($0) }
+            }
+        }
+        try codec.endFrame()
+        return plain
+    }
+
     @Test func announcedSizeBeyondTheLimitIsRefused() {
         let frame = codec.compress([UInt8](repeating: 0, count: 1000))
         #expect(code { try codec.decompress(frame, limit: 999) } == .limitExceeded)

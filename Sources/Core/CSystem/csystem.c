@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -83,6 +84,15 @@ void holdfast_name_thread(const char *name) {
     char short_name[16];
     snprintf(short_name, sizeof short_name, "%s", name);
     pthread_setname_np(pthread_self(), short_name);
+}
+
+void holdfast_prefer_huge_pages(void *memory, size_t byte_count) {
+    if (!memory) return;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start = ((uintptr_t)memory + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)memory + byte_count) / page * page;
+    // Advice only: without large pages the memory serves as well.
+    if (start < end) madvise((void *)start, end - start, MADV_HUGEPAGE);
 }
 
 void holdfast_limit_allocator(void) {

@@ -13,6 +13,13 @@ package final class ZstdCodec {
     // Owned: made in init, freed in deinit, never shared.
     private let compressor: OpaquePointer
     private let decompressor: OpaquePointer
+    // Owned: room for one frame, freed in deinit.
+    private var frameRoom = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    private var step: [UInt8] = []
+    private var frameIsOpen = false
+
+    /// Frames of larger content get room of their own that is not kept.
+    private static var keptRoom: Int { ZSTD_compressBound(Chunker.maximum) }
 
     /// A codec; it ends the process when there is no memory for libzstd's contexts.
     package init(level: Int = ZstdCodec.level) {
@@ -32,6 +39,7 @@ package final class ZstdCodec {
     deinit {
         unsafe ZSTD_freeCCtx(compressor)
         unsafe ZSTD_freeDCtx(decompressor)
+        unsafe frameRoom.deallocate()
     }
 
     /// `plain` as one frame that tells its content size.
@@ -52,14 +60,40 @@ package final class ZstdCodec {
         unsafe plain.withUnsafeBytes { unsafe compress($0) }
     }
 
-    /// The frame of `plain` when it is at least 2 % smaller, else nil: what shrinks less is kept
-    /// as it is, because every read of it would pay for the frame.
-    package func compressedIfSmaller(_ plain: UnsafeRawBufferPointer) -> [UInt8]? {
-        let frame = unsafe compress(plain)
-        return frame.count <= plain.count - plain.count / 50 - 1 ? frame : nil
+    /// Lends `body` the frame of `plain` when it is at least 2 % smaller, else nil: what shrinks
+    /// less is kept as it is, because every read of it would pay for the frame.
+    ///
+    /// The room for the frame is used again by the next call.
+    package func withFrameIfSmaller<Value>(
+        of plain: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer?) -> Value
+    ) -> Value {
+        let bound = ZSTD_compressBound(plain.count)
+        if unsafe frameRoom.count < bound {
+            unsafe frameRoom.deallocate()
+            let count = max(bound, min(Self.keptRoom, 2 * bound))
+            unsafe frameRoom = .allocate(byteCount: count, alignment: 16)
+        }
+        defer {
+            if unsafe frameRoom.count > Self.keptRoom {
+                unsafe frameRoom.deallocate()
+                unsafe frameRoom = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+            }
+        }
+        // Both buffers are valid for the counts given; the room is libzstd's own bound at least.
+        let size = unsafe ZSTD_compress2(
+            compressor, frameRoom.baseAddress, bound, plain.baseAddress, plain.count)
+        guard ZSTD_isError(size) == 0 else { fatalError("libzstd: cannot compress") }
+        guard size <= plain.count - plain.count / 50 - 1 else { return body(nil) }
+        return unsafe body(UnsafeRawBufferPointer(rebasing: frameRoom[..<size]))
     }
 
-    /// The frame of `plain` when it is at least 2 % smaller, else nil.
+    /// A copy of the frame of `plain` when it is at least 2 % smaller, else nil.
+    package func compressedIfSmaller(_ plain: UnsafeRawBufferPointer) -> [UInt8]? {
+        // The frame is copied while it is lent.
+        unsafe withFrameIfSmaller(of: plain) { unsafe $0.map { unsafe Array($0) } }
+    }
+
+    /// A copy of the frame of `plain` when it is at least 2 % smaller, else nil.
     package func compressedIfSmaller(_ plain: [UInt8]) -> [UInt8]? {
         // The array lends its storage for the call.
         unsafe plain.withUnsafeBytes { unsafe compressedIfSmaller($0) }
@@ -99,6 +133,46 @@ package final class ZstdCodec {
         try unsafe frame.withUnsafeBufferPointer { bytes throws(FormatError) in
             try unsafe decompress(UnsafeRawBufferPointer(bytes), limit: limit)
         }
+    }
+
+    /// Begins a frame whose bytes come in pieces.
+    package func beginFrame() {
+        _ = unsafe ZSTD_DCtx_reset(decompressor, ZSTD_reset_session_only)
+        frameIsOpen = true
+        if step.isEmpty { step = [UInt8](repeating: 0, count: ZSTD_DStreamOutSize()) }
+    }
+
+    /// Takes the frame's next bytes and lends what they decompress to, in pieces; `malformed`.
+    ///
+    /// It needs memory for the frame's window only. The caller bounds what it keeps.
+    package func decompress(
+        next piece: UnsafeRawBufferPointer, _ take: (UnsafeRawBufferPointer) -> Void
+    ) throws(FormatError) {
+        var input = unsafe ZSTD_inBuffer(src: piece.baseAddress, size: piece.count, pos: 0)
+        while true {
+            guard frameIsOpen else { throw .malformed("bytes follow a zstd frame") }
+            let before = unsafe input.pos
+            // The step's storage is lent for the call and libzstd keeps within its size.
+            let (status, written) = unsafe step.withUnsafeMutableBytes { buffer in
+                var output = unsafe ZSTD_outBuffer(
+                    dst: buffer.baseAddress, size: buffer.count, pos: 0)
+                let status = unsafe ZSTD_decompressStream(decompressor, &output, &input)
+                unsafe take(UnsafeRawBufferPointer(rebasing: buffer[..<output.pos]))
+                return unsafe (status, output.pos)
+            }
+            guard ZSTD_isError(status) == 0 else { throw .malformed("a zstd frame is damaged") }
+            frameIsOpen = status != 0
+            let isUsedUp = unsafe input.pos == piece.count
+            if isUsedUp, !frameIsOpen || written < step.count { return }
+            if written == 0, unsafe input.pos == before {
+                throw .malformed("a zstd frame cannot be read")
+            }
+        }
+    }
+
+    /// Holds that the frame was whole; `malformed`.
+    package func endFrame() throws(FormatError) {
+        guard !frameIsOpen else { throw .malformed("a zstd frame ends early") }
     }
 
     private func decompressAtOnce(

@@ -5,8 +5,8 @@ import Synchronization
 /// Each new megabyte costs 256 page faults; the ones that come back are reused instead.
 final class BufferPool: Sendable {
     private static let keptCount = 4
-    /// Smaller ones are not worth keeping.
-    private static let leastCapacity = 1 << 20
+    /// Smaller ones (single pieces of a source) would have to grow at the next use.
+    private static let leastCapacity = ContentBuffer.usualCapacity
     /// One chunk of the largest size and a piece of the source.
     private static let mostCapacity = 10 << 20
 

@@ -4,7 +4,7 @@ import ResticFormat
 /// piece and one chunk is not copied at all.
 struct ContentBuffer {
     /// Room for a chunk of usual length and a piece.
-    private static let usualCapacity = 3 << 20
+    static let usualCapacity = 3 << 20
 
     private var cutter: FileCutter
     private let pool: BufferPool

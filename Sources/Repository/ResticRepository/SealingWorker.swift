@@ -93,13 +93,19 @@ private final class SealingState {
     private func seal(_ blob: PendingBlob) throws(RepositoryError) -> FinishedPack? {
         // Taken out of the dictionary while it changes: two owners would mean copying 16 MiB.
         var pack = packs.removeValue(forKey: blob.key.kind) ?? OpenPack()
-        let frame = codec.compressedIfSmaller(blob.bytes)
-        let range = pack.append(
-            blob.key, plain: frame ?? blob.bytes,
-            uncompressedLength: frame == nil ? nil : UInt32(blob.bytes.count), sealer: sealer,
-            capacity: packByteCount + Chunker.maximum + (1 << 20))
+        let capacity = packByteCount + Chunker.maximum + (1 << 20)
+        // The array lends its storage, and the codec the frame, for the call.
+        let (range, isCompressed) = unsafe blob.bytes.withUnsafeBytes { plain in
+            unsafe codec.withFrameIfSmaller(of: plain) { frame in
+                let range = unsafe pack.append(
+                    blob.key, plain: frame ?? plain,
+                    uncompressedLength: frame == nil ? nil : UInt32(plain.count), sealer: sealer,
+                    capacity: capacity)
+                return unsafe (range, frame != nil)
+            }
+        }
         do throws(FormatError) {
-            try prove(pack, range, is: blob.key.id, frame == nil ? nil : blob.bytes.count)
+            try prove(pack, range, is: blob.key.id, isCompressed: isCompressed)
         } catch {
             throw RepositoryError(
                 .damaged,
@@ -117,17 +123,19 @@ private final class SealingState {
     /// memory or a fault of zstd can be noticed with the content at hand (restic does so since
     /// 0.16.4, after both had happened).
     private func prove(
-        _ pack: OpenPack, _ range: Range<Int>, is id: ContentID, _ uncompressed: Int?
+        _ pack: OpenPack, _ range: Range<Int>, is id: ContentID, isCompressed: Bool
     ) throws(FormatError) {
-        let opened = try unsafe pack.withSealed(range) { sealed throws(FormatError) in
-            // The bytes are lent for this call.
-            try unsafe sealer.open(sealed)
+        var hash = SHA256()
+        if isCompressed { codec.beginFrame() }
+        try unsafe pack.withSealed(range) { sealed throws(FormatError) in
+            // Everything is lent for the calls only.
+            try unsafe sealer.open(sealed) { piece throws(FormatError) in
+                guard isCompressed else { return unsafe hash.update(piece) }
+                try unsafe codec.decompress(next: piece) { unsafe hash.update($0) }
+            }
         }
-        let plain =
-            if let uncompressed {
-                try codec.decompress(opened, limit: uncompressed)
-            } else { opened }
-        guard ContentID.sha256(of: plain) == id else {
+        if isCompressed { try codec.endFrame() }
+        guard hash.finalize() == id else {
             throw FormatError(.notAuthentic, "its hash is another one after sealing")
         }
     }
@@ -141,7 +149,7 @@ private final class SealingState {
         var finished: [FinishedPack] = []
         for kind in BlobKind.allCases {
             var own = packs.removeValue(forKey: kind) ?? OpenPack()
-            if let other = others[kind] {
+            if var other = others[kind] {
                 if own.byteCount + other.byteCount <= packByteCount {
                     own.append(other)
                 } else {
