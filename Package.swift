@@ -166,7 +166,7 @@ let testing: [Target] = [
     .executableTarget(
         name: "store-benchmark",
         dependencies: [
-            "BackupCore", "BackupEngine", "BlockingThread", "Drives", "ResticFormat",
+            "BackupCore", "BackupEngine", "BlockingThread", "CSystem", "Drives", "ResticFormat",
             "ResticRepository",
         ],
         path: "Tests/Benchmarks/StoreBenchmark", swiftSettings: strict),

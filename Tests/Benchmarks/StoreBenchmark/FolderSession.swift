@@ -53,13 +53,16 @@ final class FolderSession: DeviceSession, MediaSource {
     func read(_ entry: PhoneEntry) async throws(DeviceError) -> ByteSource<DeviceError> {
         let path = path(of: entry.object)
         let thread = self.thread
+        // Pieces are as long as what they hold, as a phone's are.
+        let capacity = Int(
+            clamping: min(entry.byteCount ?? .max, UInt64(ByteSource<DeviceError>.maximumPiece)))
         let file = try await thread.run { () throws(DeviceError) in
             try FolderReading.open(path)
         }
         return ByteSource(
             next: { () async throws(DeviceError) in
                 try await thread.run { () throws(DeviceError) in
-                    try FolderReading.piece(of: file)
+                    try FolderReading.piece(of: file, atMost: capacity)
                 }
             },
             close: { await thread.run { () throws(Never) in _ = Glibc.close(file) } })
@@ -128,8 +131,8 @@ private enum FolderReading {
     }
 
     /// The next bytes, nil at the end.
-    static func piece(of file: Int32) throws(DeviceError) -> [UInt8]? {
-        let capacity = ByteSource<DeviceError>.maximumPiece
+    static func piece(of file: Int32, atMost limit: Int) throws(DeviceError) -> [UInt8]? {
+        let capacity = max(1, limit)
         var count = 0
         // Sound: read fills at most the capacity it is told; `count` is what it filled.
         let piece = unsafe [UInt8](unsafeUninitializedCapacity: capacity) { buffer, filled in

@@ -1,5 +1,6 @@
 import BackupCore
 import BackupEngine
+import CSystem
 import Drives
 import Glibc
 import ResticFormat
@@ -19,6 +20,7 @@ enum StoreBenchmark {
     private static let driveOptions = DriveOptions(clock: clock)
 
     static func main() async {
+        holdfast_limit_allocator()
         let arguments = Array(CommandLine.arguments.dropFirst())
         do {
             switch (arguments.first, arguments.count) {
