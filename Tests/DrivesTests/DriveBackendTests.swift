@@ -95,6 +95,21 @@ import Testing
         #expect(try await backend.list(.index).count == 1)
     }
 
+    @Test func repositoryWhoseConfigWasLostTakesLocksOnly() async throws {
+        let path = folder.folder("a")
+        let backend = try await DrivePair.enrol(path).repository(DrivePair.owner)
+        try await DrivePair.initialise(backend)
+        #expect(Shell.run("rm", DrivePair.repositoryPath(path) + "/config") == 0)
+        let lock = DrivePair.file(.lock, [1])
+        try await backend.write(lock, [1])
+        #expect(try await backend.list(.lock).map(\.name) == [lock])
+        try await backend.remove(lock)
+        let refused = await #expect(throws: BackendError.self) {
+            try await backend.write(DrivePair.file(.index, [2]), [2])
+        }
+        #expect(refused?.code == .damaged)
+    }
+
     @Test func anotherConfigIsNeverReplaced() async throws {
         let drive = try await DrivePair.enrol(folder.folder("a"))
         let backend = drive.repository(DrivePair.owner)

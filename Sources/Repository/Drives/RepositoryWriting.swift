@@ -16,7 +16,8 @@ extension RepositoryFolder {
         _ file: FileName, byteCount: UInt64,
         fill: (StagedFile) throws(BackendError) -> Void
     ) throws(BackendError) {
-        try prepare(file, byteCount: byteCount)
+        // Repairing a lost config begins with a lock.
+        try prepare(file, byteCount: byteCount, needsConfig: file.kind != .lock)
         do throws(BackendError) {
             do throws(BackendError) {
                 try storeOnce(file, byteCount: byteCount, fill: fill)
