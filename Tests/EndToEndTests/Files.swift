@@ -8,10 +8,12 @@ func files(in folder: String) -> [String] {
     ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
 }
 
-/// Every file beneath a folder with what tells it from another: content, and date if wanted.
-/// Folders stand with a slash behind, so that empty ones count.
-func contents(of folder: String, dates: Bool = false, but left: [String] = []) -> [String: String] {
-    var found: [String: String] = [:]
+/// Every file and folder beneath a folder, by its path below, with what tells it from another:
+/// content, and date if wanted. Folders stand with a slash behind, so that empty ones count.
+func entries(
+    of folder: String, dates: Bool = false, but left: [String] = []
+) -> [(path: String, what: String)] {
+    var found: [(path: String, what: String)] = []
     func visit(_ path: String) {
         for name in files(in: folder + path) {
             let below = path + "/" + name
@@ -21,18 +23,31 @@ func contents(of folder: String, dates: Bool = false, but left: [String] = []) -
             guard unsafe lstat(folder + below, &status) == 0 else { continue }
             switch status.st_mode & S_IFMT {
             case S_IFDIR:
-                found[below + "/"] = ""
+                found.append((below + "/", ""))
                 visit(below)
             case S_IFREG:
                 let bytes = FileManager.default.contents(atPath: folder + below) ?? Data()
-                found[below] =
-                    "\(bytes.count) \(fingerprint(bytes))"
-                    + (dates ? " \(status.st_mtim.tv_sec)" : "")
-            default: found[below] = "not a file"
+                let date = dates ? " \(status.st_mtim.tv_sec)" : ""
+                found.append((below, "\(bytes.count) \(fingerprint(bytes))\(date)"))
+            default: found.append((below, "not a file"))
             }
         }
     }
     visit("")
+    return found
+}
+
+/// ``entries(of:dates:but:)`` by path. Texts that differ in bytes alone are equal in Swift, and
+/// files with such names are two: what is not ASCII is escaped in the keys.
+func contents(
+    of folder: String, dates: Bool = false, but left: [String] = []
+) -> [String: String] {
+    var found: [String: String] = [:]
+    for (path, what) in entries(of: folder, dates: dates, but: left) {
+        let isPlain = path.utf8.allSatisfy { $0 < 0x80 }
+        let key = isPlain ? path : path.utf8.map { "\($0)" }.joined(separator: " ")
+        found[key] = what
+    }
     return found
 }
 

@@ -18,12 +18,12 @@ extension EndToEndTests {
 
         @Test func hostileNamesStayWithinTheTargetAndReachNoTerminal() throws {
             let lab = try Lab()
-            let entries = Self.names.enumerated().map { index, units in
+            let scripted = Self.names.enumerated().map { index, units in
                 "{\"units\": \(units), \"text\": \"content \(index)\", "
-                    + "\"modified\": \"20230101T000000\"}"
+                    + "\"modified\": 1672531200}"
             }.joined(separator: ",")
             let script = """
-                {"entries": [{"name": "DCIM", "children": [\(entries)]},
+                {"entries": [{"name": "DCIM", "children": [\(scripted)]},
                  {"name": "..", "children": [{"name": "deep\\u001b[2J", "text": "deep"}]}]}
                 """
             try lab.plugIn("Evil\u{1b}[2J\u{202E}phone", script: script)
@@ -39,7 +39,7 @@ extension EndToEndTests {
             #expect(differences(outside, after) == [])
             #expect(!FileManager.default.fileExists(atPath: "/tmp/e2e-escaped"))
 
-            let found = contents(of: target).filter { !$0.key.hasSuffix("/") }
+            let found = entries(of: target).map(\.path).filter { !$0.hasSuffix("/") }
             let listed = try lab.expect(0, lab.holdfast("ls", "latest", "--json")).json.elements
             let inSnapshot = listed.filter { $0["type"].text == "file" }.count
             let skipped = try lab.expect(0, lab.holdfast("show", "latest", "--json")).json[
@@ -51,7 +51,7 @@ extension EndToEndTests {
             }
             #expect(kept.count + skipped.elements.count >= Self.names.count + 1, "\(listed)")
             let contentsFound = Set(
-                found.keys.filter { $0.hasPrefix("/Internal") }.map { Child.text(target + $0) })
+                found.filter { $0.hasPrefix("/Internal") }.map { Child.text(target + $0) })
             for index in Self.names.indices where skipped.elements.isEmpty {
                 #expect(contentsFound.contains("content \(index)"), "\(Self.names[index])")
             }
@@ -76,7 +76,7 @@ extension EndToEndTests {
                   {"name": "good.jpg", "bytes": 50000, "seed": 3},
                   {"name": "refuses.jpg", "bytes": 100, "readResponse": 8194},
                   {"name": "liar.jpg", "bytes": 100, "announced": 5000},
-                  {"name": "short.jpg", "bytes": 5000, "endAfter": 100}]}]}
+                  {"name": "short.jpg", "bytes": 50000, "endAfter": 5000}]}]}
                 """
             try lab.plugIn(script: script)
             try lab.setUp()
