@@ -61,6 +61,10 @@ final class StagedFile: Sendable {
             try system.status(file).byteCount == byteCount
         else { throw system.error(.io, "a file came out with another size than was written") }
         try system.sync(file)
+        // What is on the medium need not stay in memory: nobody reads it soon, and pages given
+        // back at once serve for the next file. For 3 GB to two drives that was 4.7 s of system
+        // time instead of 10 to 15.
+        system.dropCache(of: file)
         try system.changeMode(file, 0o400)
         try system.close(file)
     }
