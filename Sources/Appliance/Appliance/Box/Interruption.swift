@@ -31,7 +31,7 @@ package enum Interruption {
     /// The calling thread waits for signals itself. An asynchronous `main` would hand it to
     /// libdispatch, which lets every signal through in a thread of its own.
     package static func run(_ body: @escaping @Sendable () async -> ExitCode) -> Never {
-        let task = Task { exit(await body().rawValue) }
+        let task = Task { end(with: await body()) }
         var set = stopSignals()
         var number: Int32 = 0
         // Sound: the set and the number are lent for the call.
@@ -39,6 +39,13 @@ package enum Interruption {
         task.cancel()
         wait(for: patience, orASignalOf: set)
         _exit(ExitCode.interrupted.rawValue)
+    }
+
+    /// Ends the process without the C library's clean-up: libcrypto's would free locks that a
+    /// drive's thread, on its own way out, still takes (a crash after a finished run).
+    private static func end(with code: ExitCode) -> Never {
+        fflush(nil)
+        _exit(code.rawValue)
     }
 
     /// Returns after `seconds` or at a signal of `set`. The call is taken up again when another
