@@ -24,6 +24,8 @@ import Testing
             words.canonical.uppercased(), words.words.joined(separator: " "),
             "  " + words.words.joined(separator: "\n") + "\n", words.words.joined(),
             words.words.joined(separator: ", ") + ".",
+            words.words.enumerated().map { "\($0.offset + 1). \($0.element)" }
+                .joined(separator: "  "),
         ] {
             #expect(try SheetWords(reading: typed).canonical == words.canonical)
         }

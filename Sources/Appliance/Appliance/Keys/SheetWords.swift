@@ -41,11 +41,11 @@ package struct SheetWords: Hashable, Sendable {
         self.bytes = bytes
     }
 
-    /// Reads words as people type them: any case, with spaces, hyphens, line ends, dots or commas
-    /// between words or none at all.
+    /// Reads words as people type them: any case, with numbers, spaces, hyphens, line ends, dots
+    /// or commas between words or none at all. Only letters count.
     package init(reading text: String) throws(Problem) {
-        let separators = Array(" \t\r\n-_.,".utf8)
-        let letters = text.lowercased().utf8.filter { !separators.contains($0) }
+        let alphabet = UInt8(ascii: "a")...UInt8(ascii: "z")
+        let letters = text.lowercased().utf8.filter { alphabet.contains($0) }
         guard letters.count == 45 else { throw Problem.length(letters.count) }
         var values: [UInt16] = []
         for word in 0..<9 {
