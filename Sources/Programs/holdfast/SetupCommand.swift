@@ -73,9 +73,15 @@ struct SetupCommand: BoxCommand {
 
 /// Owners' words from a variable, the terminal, or the lines of standard input.
 private actor TypedWords: WordSource {
+    /// How often a person is asked for the words of one owner.
+    private static let attempts = 5
+
     /// Words that were given beforehand; each may be any owner's.
     private var given: [String]?
-    private var offered: [OwnerID: Int] = [:]
+    /// Which of them opened an owner already.
+    private var used: Set<Int> = []
+    private var last: (owner: OwnerID, index: Int)?
+    private var asked: [OwnerID: Int] = [:]
 
     init(given: String?) {
         self.given = given.map { text in
@@ -84,12 +90,24 @@ private actor TypedWords: WordSource {
     }
 
     func words(for owner: OwnerID, problem: String?) -> String? {
-        if given == nil, Terminal.canAsk { return ask(owner, problem) }
+        if given == nil, Terminal.canAsk {
+            asked[owner, default: 0] += 1
+            return asked[owner, default: 0] > Self.attempts ? nil : ask(owner, problem)
+        }
         let candidates = given ?? readAll()
         given = candidates
-        let next = offered[owner, default: 0]
+        var next = 0
+        if let last {
+            if last.owner == owner {
+                next = last.index + 1
+            } else {
+                // The setup came to another owner: these words opened the one before.
+                used.insert(last.index)
+            }
+        }
+        while used.contains(next) { next += 1 }
         guard candidates.indices.contains(next) else { return nil }
-        offered[owner] = next + 1
+        last = (owner, next)
         return candidates[next]
     }
 

@@ -92,7 +92,7 @@ extension Configuration {
     }
 
     /// A text as YAML: double quotes where a plain word could mean something else.
-    private static func quoted(_ text: String) -> String {
+    static func quoted(_ text: String) -> String {
         var output = "\""
         for scalar in text.unicodeScalars {
             switch scalar {

@@ -91,13 +91,32 @@ extension Box {
         let set = try store.driveSet()
         var found: [DriveID: [Drive]] = [:]
         var problems: [DriveID: BackendError] = [:]
+        var garbled: [(Configuration.DriveEntry, UnidentifiedDrive)] = []
+        var places: [FolderPlace] = []
         for entry in configuration.drives {
+            let place = FolderPlace(entry.path)
+            // One folder under two entries is one drive, and not a drive and its clone.
+            guard !places.contains(where: { $0.isSame(as: place) }) else { continue }
+            places.append(place)
             do throws(BackendError) {
-                let drive = try await open(entry, set: set)
-                found[drive.id, default: []].append(drive)
+                if let drive = try await Drive.openUnidentified(
+                    path: entry.path, options: driveOptions)
+                {
+                    garbled.append((entry, drive))
+                } else {
+                    let drive = try await Drive.open(path: entry.path, options: driveOptions)
+                    found[drive.id, default: []].append(drive)
+                }
             } catch {
-                problems[entry.id] = BackendError(
-                    error.code, error.detail, drive: entry.id, nativeCode: error.nativeCode)
+                problems[entry.id] = error.of(entry.id)
+            }
+        }
+        for (entry, unidentified) in garbled {
+            do throws(BackendError) {
+                guard found[entry.id] == nil else { throw Self.unreadable(entry) }
+                found[entry.id] = [try await identify(unidentified, as: entry, set)]
+            } catch {
+                problems[entry.id] = error.of(entry.id)
             }
         }
         let slots = configuration.drives.map { entry in
@@ -108,32 +127,39 @@ extension Box {
         return roster
     }
 
-    private func open(
-        _ entry: Configuration.DriveEntry, set: DriveSetID?
+    /// Gives a drive with a garbled record the id that is configured for its path; no other drive
+    /// that is there carries it.
+    private func identify(
+        _ drive: UnidentifiedDrive, as entry: Configuration.DriveEntry, _ set: DriveSetID?
     ) async throws(BackendError) -> Drive {
-        let unidentified = try await Drive.openUnidentified(
-            path: entry.path, options: driveOptions)
-        guard let unidentified else {
-            return try await Drive.open(path: entry.path, options: driveOptions)
-        }
-        guard let set, try await recognises(unidentified) else {
-            throw BackendError(
-                .absent,
-                "drive.json in \(HostileText.escaped(entry.path)) is garbled, and no repository "
-                    + "there opens with a key of this box", drive: entry.id)
-        }
-        let memory = store.memory(of: entry.id)
-        let record = DriveRecord(
-            drive: entry.id, set: set, generation: memory?.generation ?? 0,
-            nonce: memory?.nonce ?? "unknown"
-        ).renewed()
+        guard let set, try await recognises(drive) else { throw Self.unreadable(entry) }
+        let record = nextRecord(of: entry.id, set: set)
         log.warning(
             "drive record rewritten",
             metadata: ["drive": "\(entry.id)", "generation": "\(record.generation)"])
-        return try await unidentified.identify(as: record)
+        return try await drive.identify(as: record)
     }
 
-    private func recognises(_ drive: UnidentifiedDrive) async throws(BackendError) -> Bool {
+    private static func unreadable(_ entry: Configuration.DriveEntry) -> BackendError {
+        BackendError(
+            .absent,
+            "drive.json in \(HostileText.escaped(entry.path)) is garbled, and it is not known "
+                + "whether this is the drive", drive: entry.id)
+    }
+
+    /// The record for a drive that lost its own: a generation after the remembered one; of a new
+    /// drive without an id.
+    func nextRecord(of drive: DriveID?, set: DriveSetID) -> DriveRecord {
+        guard let drive else { return .new(set: set) }
+        let memory = store.memory(of: drive)
+        return DriveRecord(
+            drive: drive, set: set, generation: memory?.generation ?? 0,
+            nonce: memory?.nonce ?? "unknown"
+        ).renewed()
+    }
+
+    /// Whether a repository on a drive with a garbled record opens with a key of this box.
+    func recognises(_ drive: UnidentifiedDrive) async throws(BackendError) -> Bool {
         for (owner, config) in try await drive.configs().sorted(by: { $0.key < $1.key }) {
             // An owner without a key of ours cannot vouch for the drive.
             guard let key = try? await masterKeyFromState(owner) else { continue }
@@ -200,5 +226,20 @@ extension Box {
         let memory = DriveMemory(generation: record.generation, nonce: record.nonce)
         // What is not remembered only weakens the guard against clones.
         try? store.remember(memory, of: record.drive)
+    }
+}
+
+extension BackendError {
+    /// The same error, said of `drive`.
+    fileprivate func of(_ drive: DriveID) -> BackendError {
+        BackendError(code, detail, drive: drive, nativeCode: nativeCode)
+    }
+}
+
+extension StateStore {
+    /// The drives that were ever used with this state folder, by id.
+    func rememberedDrives() throws(ApplianceError) -> [DriveID] {
+        try StateFiles.names(in: root + "/drives").filter { $0.hasSuffix(".json") }
+            .compactMap { DriveID(rawValue: String($0.dropLast(5))) }
     }
 }

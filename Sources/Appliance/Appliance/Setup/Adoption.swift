@@ -10,9 +10,6 @@ import ResticRepository
 /// the repository, and keys and phones are rebuilt from what is there. Nothing on the drives is
 /// rewritten.
 struct Adoption: Sendable {
-    /// How often words are asked for again before the setup gives up.
-    private static let attempts = 5
-
     let box: Box
     let drives: [Drive]
     let words: any WordSource
@@ -20,12 +17,17 @@ struct Adoption: Sendable {
     /// Adopts every owner on the drives whose keys this box does not have.
     func run() async throws -> [OwnerID] {
         var adopted: [OwnerID] = []
-        let known = Set(try box.store.owners().map(\.id))
-        for (owner, copies) in try await owners() where !known.contains(owner) {
+        for (owner, copies) in try await owners() where await !isKnown(owner) {
             try await adopt(owner, copies)
             adopted.append(owner)
         }
         return adopted
+    }
+
+    /// Whether this box opens the owner's repository. Secrets that are gone or do not open it are
+    /// asked for again.
+    private func isKnown(_ owner: OwnerID) async -> Bool {
+        (try? await box.masterKey(of: owner, on: drives)) != nil
     }
 
     private func owners() async throws -> [(OwnerID, [DriveBackend])] {
@@ -64,8 +66,7 @@ struct Adoption: Sendable {
         _ owner: OwnerID, open: (String) async throws -> Opened?
     ) async throws -> (OwnerSecrets, Opened) {
         var problem: String?
-        for _ in 0..<Self.attempts {
-            guard let typed = await words.words(for: owner, problem: problem) else { break }
+        while let typed = await words.words(for: owner, problem: problem) {
             let secrets: OwnerSecrets
             do throws(SheetWords.Problem) {
                 let read = try SheetWords(reading: typed)
@@ -113,30 +114,5 @@ struct Adoption: Sendable {
                     name: notes?.name ?? phone.rawValue, model: notes?.model ?? "",
                     osVersion: notes?.osVersion ?? "", lastSeen: snapshot.time))
         }
-    }
-
-    /// Gives a drive whose record is garbled its record back when a repository there opens with
-    /// a key of this box or with words; its old id is lost, so it gets a new one.
-    func identify(_ drive: UnidentifiedDrive, set: DriveSetID) async throws -> Drive {
-        let record = DriveRecord.new(set: set)
-        for (owner, config) in try await drive.configs().sorted(by: { $0.key < $1.key }) {
-            // An owner unknown here cannot vouch for it.
-            guard let key = try? await box.masterKeyFromState(owner) else { continue }
-            // A config that does not open is not ours.
-            guard (try? ConfigCodec.open(config, sealer: Sealer(key))) != nil else { continue }
-            let remembered = box.configuration.drives.first { entry in
-                !drives.contains { $0.id == entry.id }
-            }
-            guard let remembered else { return try await drive.identify(as: record) }
-            let memory = box.store.memory(of: remembered.id)
-            return try await drive.identify(
-                as: DriveRecord(
-                    drive: remembered.id, set: set, generation: memory?.generation ?? 0,
-                    nonce: memory?.nonce ?? record.nonce
-                ).renewed())
-        }
-        throw BackendError(
-            .wrongDrive,
-            "its drive.json is garbled, and no repository there opens with a key of this box")
     }
 }

@@ -1,57 +1,7 @@
-package import BackupCore
-package import ControlAPI
+import BackupCore
+import ControlAPI
 import Drives
 import Logging
-
-/// What a setup is told on the command line.
-package struct SetupOptions: Sendable {
-    /// The state folder, absolute; nil for the configuration's or the default.
-    package var state: String?
-    /// Folders or mounts, absolute.
-    package var drives: [String]
-    /// The configuration file, absolute.
-    package var file: String
-    /// Whether a person named the file.
-    package var isFileNamed: Bool
-
-    /// A setup of `drives`.
-    package init(state: String?, drives: [String], file: String, isFileNamed: Bool) {
-        self.state = state
-        self.drives = drives
-        self.file = file
-        self.isFileNamed = isFileNamed
-    }
-}
-
-/// Where the words of owners come from when drives are adopted.
-package protocol WordSource: Sendable {
-    /// What was typed for `owner`, or nil when there is no more; `problem` says what was wrong
-    /// with the last answer for the same owner, nil at first.
-    func words(for owner: OwnerID, problem: String?) async -> String?
-}
-
-/// What a setup did.
-package struct SetupReport: Sendable {
-    package var configuration: Configuration
-    package var drives: [DriveDocument]
-    /// Drives that were folders before.
-    package var enrolled: [DriveID] = []
-    /// Owners whose words opened their repositories.
-    package var adopted: [OwnerID] = []
-    /// Sentences for people.
-    package var notes: [String] = []
-
-    /// Keys `config, state, drives, enrolled, adopted_owners, notes`.
-    package var json: JSONValue {
-        .members([
-            "config": .string(configuration.file), "state": .string(configuration.state),
-            "drives": .array(drives.map(\.json)),
-            "enrolled": .array(enrolled.map { .string($0.rawValue) }),
-            "adopted_owners": .array(adopted.map { .string($0.rawValue) }),
-            "notes": .array(notes.map(JSONValue.string)),
-        ])
-    }
-}
 
 /// Enrols folders as drives, or adopts drives that are enrolled already.
 package struct SetupJob: Sendable {
@@ -78,17 +28,20 @@ package struct SetupJob: Sendable {
                 .usage, "No drive was named.",
                 whatToDo: "Run holdfast setup --drive DIR --drive DIR.")
         }
+        let plan = try await SetupPlan.make(
+            options.drives, configuration,
+            options: DriveOptions(clock: BoxClock(), reserveBytes: configuration.reserveBytes))
+        let set = try driveSet(StateStore(configuration), plan.drives)
         let box = try Composition.box(configuration, in: surroundings)
-        let found = try await look(box)
-        let set = try await driveSet(box, found)
         try box.store.remember(driveSet: set)
         var report = SetupReport(configuration: configuration, drives: [])
-        let drives = try await enrol(found, set, box, &report)
-        try Drive.refuseDuplicates(among: drives)
-        let adoption = Adoption(box: box, drives: drives, words: words)
-        report.adopted = try await adoption.run()
+        // First, as a key that words open may recognise a drive whose record is garbled.
+        report.adopted = try await Adoption(box: box, drives: plan.drives, words: words).run()
+        let drives = try await settle(plan, set, box, &report)
+        report.adopted += try await Adoption(box: box, drives: drives, words: words).run()
         for drive in drives { box.remember(drive.record) }
-        configuration = try write(drives, file, existing, configuration)
+        configuration = try write(
+            drives, moved: plan.others, file, existing, configuration, &report)
         report.configuration = configuration
         try await conclude(&report)
         return report
@@ -129,7 +82,8 @@ package struct SetupJob: Sendable {
     }
 
     private func write(
-        _ drives: [Drive], _ file: String, _ existing: Existing?, _ configuration: Configuration
+        _ drives: [Drive], moved others: [Drive], _ file: String, _ existing: Existing?,
+        _ configuration: Configuration, _ report: inout SetupReport
     ) throws(ApplianceError) -> Configuration {
         var result = configuration
         var names = Set(configuration.drives.map(\.name))
@@ -138,24 +92,57 @@ package struct SetupJob: Sendable {
             let name = Self.freeName(for: drive.path, &names)
             new.append(Configuration.DriveEntry(id: drive.id, name: name, path: drive.path))
         }
-        result.drives += new
         guard let existing else {
+            result.drives += new
             try StateFiles.makeFolder(StateFiles.parentPath(file))
             try StateFiles.write(Array(result.fileText.utf8), to: file)
             return result
         }
-        guard !new.isEmpty else { return result }
-        let text = Configuration.adding(
-            new, to: existing.text, file: file, in: surroundings)
-        guard let text else {
-            throw ApplianceError(
-                .configuration,
-                "The drives are enrolled, but \(HostileText.escaped(file)) could not be extended.",
-                whatToDo: "Add these lines under drives: "
-                    + new.map { "{id: \($0.id), path: \($0.path)}" }.joined(separator: " "))
+        var text = existing.text
+        for drive in drives + others {
+            text = try follow(drive, in: text, file, &result, &report)
         }
-        try StateFiles.write(Array(text.utf8), to: file)
+        result.drives += new
+        if !new.isEmpty {
+            let added = Configuration.adding(new, to: text, file: file, in: surroundings)
+            guard let added else { throw unwritable(file, "The drives are enrolled", new) }
+            text = added
+        }
+        if text != existing.text { try StateFiles.write(Array(text.utf8), to: file) }
         return result
+    }
+
+    /// `text` with the path where a configured drive was found, when that is another one.
+    private func follow(
+        _ drive: Drive, in text: String, _ file: String, _ configuration: inout Configuration,
+        _ report: inout SetupReport
+    ) throws(ApplianceError) -> String {
+        guard let entry = configuration.drives.first(where: { $0.id == drive.id }),
+            !FolderPlace(entry.path).isSame(as: FolderPlace(drive.path))
+        else { return text }
+        let moved = Configuration.DriveEntry(id: entry.id, name: entry.name, path: drive.path)
+        let result = Configuration.moving(
+            drive.id, to: drive.path, in: text, file: file, surroundings)
+        guard let result else {
+            throw unwritable(file, "Drive \(entry.id) was found at another path", [moved])
+        }
+        configuration = configuration.moving(drive.id, to: drive.path)
+        report.notes.append(
+            "Drive \(HostileText.escaped(entry.name)) (\(entry.id)) was found at another place: "
+                + "its path in \(HostileText.escaped(file)) is "
+                + "\(HostileText.escaped(drive.path)) now, and was "
+                + "\(HostileText.escaped(entry.path)).")
+        return result
+    }
+
+    private func unwritable(
+        _ file: String, _ what: String, _ entries: [Configuration.DriveEntry]
+    ) -> ApplianceError {
+        let lines = entries.map { "{id: \($0.id), path: \(Configuration.quoted($0.path))}" }
+        return ApplianceError(
+            .configuration,
+            "\(what), but \(HostileText.escaped(file)) could not be changed to say so.",
+            whatToDo: "Have these lines under drives: " + lines.joined(separator: " "))
     }
 
     /// The last component of the path, with a number when another drive has that name.
@@ -173,74 +160,68 @@ package struct SetupJob: Sendable {
 
     // MARK: Drives
 
-    /// What lies at each path: a drive, a drive with a garbled record, or a folder.
-    private enum Found: Sendable {
-        case drive(Drive)
-        case unidentified(UnidentifiedDrive)
-        case folder(String)
-    }
-
-    private func look(_ box: Box) async throws -> [Found] {
-        var found: [Found] = []
-        for path in options.drives {
-            let item = try await look(at: path, options: box.driveOptions)
-            found.append(item)
-        }
-        return found
-    }
-
-    private func look(
-        at path: String, options: DriveOptions
-    ) async throws(BackendError) -> Found {
-        do {
-            if let drive = try await Drive.openUnidentified(path: path, options: options) {
-                return .unidentified(drive)
-            }
-            return .drive(try await Drive.open(path: path, options: options))
-        } catch {
-            guard error.code == .absent else { throw error }
-            return .folder(path)
-        }
-    }
-
     /// The set of the state folder or of the drives; they must agree. A new one when there is
     /// neither.
-    private func driveSet(_ box: Box, _ found: [Found]) async throws -> DriveSetID {
-        var known = try box.store.driveSet()
-        for case .drive(let drive) in found {
-            if let known, known != drive.set {
-                throw BackendError(
+    private func driveSet(
+        _ store: StateStore, _ drives: [Drive]
+    ) throws(ApplianceError) -> DriveSetID {
+        var known = try store.driveSet()
+        for drive in drives {
+            guard known == nil || known == drive.set else {
+                throw ApplianceError(
                     .wrongDrive,
-                    "\(HostileText.escaped(drive.path)) belongs to another set of drives",
-                    drive: drive.id)
+                    "\(HostileText.escaped(drive.path)) belongs to another set of drives.",
+                    whatToDo: "Use it with the box that enrolled it, or name another state "
+                        + "folder with --state.")
             }
             known = drive.set
         }
         return known ?? DriveSetID(trusted: "set-" + RandomText.hex(8))
     }
 
-    private func enrol(
-        _ found: [Found], _ set: DriveSetID, _ box: Box, _ report: inout SetupReport
+    /// The named drives: garbled ones recognised, all before the first folder is enrolled.
+    private func settle(
+        _ plan: SetupPlan, _ set: DriveSetID, _ box: Box, _ report: inout SetupReport
     ) async throws -> [Drive] {
+        for (place, item) in plan.found {
+            guard case .unidentified(let drive) = item else { continue }
+            guard try await box.recognises(drive) else { throw Self.unknown(place) }
+        }
+        var ids = plan.identities(remembered: try box.store.rememberedDrives())[...]
         var drives: [Drive] = []
-        for item in found {
+        for (place, item) in plan.found {
             switch item {
             case .drive(let drive): drives.append(drive)
-            case .folder(let path):
-                let drive = try await Drive.enrol(
-                    path: path, set: set, options: box.driveOptions)
-                try await drive.journal.append(.enrolled(set: set), at: box.clock.now())
-                box.log.notice("drive enrolled", metadata: ["drive": "\(drive.id)"])
-                report.enrolled.append(drive.id)
-                drives.append(drive)
             case .unidentified(let drive):
-                drives.append(
-                    try await Adoption(box: box, drives: [], words: words)
-                        .identify(drive, set: set))
-                report.notes.append("A drive whose drive.json was garbled was recognised.")
+                let record = box.nextRecord(of: ids.popFirst() ?? nil, set: set)
+                drives.append(try await drive.identify(as: record))
+                report.notes.append(
+                    "The drive at \(HostileText.escaped(place.path)), whose drive.json was "
+                        + "garbled, was recognised.")
+            case .folder:
+                drives.append(try await enrol(place.path, set, box, &report))
             }
         }
         return drives
+    }
+
+    private func enrol(
+        _ path: String, _ set: DriveSetID, _ box: Box, _ report: inout SetupReport
+    ) async throws -> Drive {
+        let drive = try await Drive.enrol(path: path, set: set, options: box.driveOptions)
+        try await drive.journal.append(.enrolled(set: set), at: box.clock.now())
+        box.log.notice("drive enrolled", metadata: ["drive": "\(drive.id)"])
+        report.enrolled.append(drive.id)
+        return drive
+    }
+
+    private static func unknown(_ place: FolderPlace) -> ApplianceError {
+        ApplianceError(
+            .wrongDrive,
+            "\(HostileText.escaped(place.path)) has a garbled drive.json, and no repository there "
+                + "opens with a key of this box.",
+            whatToDo: "Run setup with a whole drive of the same set first and type the owners' "
+                + "words; then name this one.")
     }
 
     // MARK: The end
