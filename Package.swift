@@ -172,6 +172,9 @@ let testing: [Target] = [
         path: "Tests/Benchmarks/StoreBenchmark", swiftSettings: strict),
     tests("Package"),
     tests("Udev", with: ["holdfast-agent"]),
+    tests(
+        "EndToEnd",
+        with: ["SimulatedPhones", "holdfast", "holdfast-agent", "holdfast-simulator"]),
 ]
 
 let package = Package(

@@ -27,7 +27,7 @@ package enum Consequence: Sendable, Hashable {
         case .incomplete(let skipped):
             skipped == 0
                 ? "What was saved so far is kept; this backup is not complete."
-                : "\(Counted.entries(skipped)) of the phone not in this backup; everything else is."
+                : "\(Counted.entries(skipped)) could not be included; everything else is there."
         case .oneCopyOnly(let lacking):
             "The data is not on every drive: "
                 + lacking.map(\.description).joined(separator: ", ") + " lacks it."

@@ -55,7 +55,9 @@ package struct RestoreError: Error, Explained, Hashable {
     package var endsTheRestore: Bool { code == .full || code == .unusable }
 
     package var whatHappened: String { "\(detail)\(path.map { " (\($0))" } ?? "")." }
-    package var consequence: Consequence { .incomplete(skipped: 1) }
+    package var consequence: Consequence {
+        code == .unusable ? .nothingChanged : .incomplete(skipped: 1)
+    }
     package var whatToDo: String {
         switch code {
         case .impossibleName: "Restore it to a filesystem that allows the name, or use restic dump."

@@ -48,7 +48,10 @@ int holdfast_spawn_worker(const char *path, char *const arguments[], int descrip
     if (!environment) return -1;
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (strncmp(environ[i], "TZ=", 3) != 0) environment[kept++] = environ[i];
+        // A worker may be taken over by a phone: recovery words are nothing for it.
+        if (strncmp(environ[i], "TZ=", 3) == 0 || strncmp(environ[i], "HOLDFAST_WORDS=", 15) == 0)
+            continue;
+        environment[kept++] = environ[i];
     }
     environment[kept++] = "TZ=UTC";
     environment[kept] = NULL;

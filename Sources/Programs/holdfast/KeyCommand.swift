@@ -21,7 +21,7 @@ struct KeyPasswordCommand: KeyBoxCommand {
     var owner: String
 
     func run(_ box: Box) throws -> BackupCore.ExitCode {
-        Terminal.out(try box.password(of: try ownerID()))
+        try print(try box.password(of: try ownerID()))
         return .done
     }
 }
@@ -41,7 +41,8 @@ struct KeySheetCommand: KeyBoxCommand {
     func run(_ box: Box) throws -> BackupCore.ExitCode {
         let owner = try ownerID()
         let sheet = try box.sheet(of: owner)
-        Terminal.out(output.json ? sheet.json.line : sheet.text)
+        // Shown only when it was: a sheet that nobody could read must go on being asked for.
+        try print(output.json ? sheet.json.line : sheet.text)
         try box.rememberSheetShown(of: owner)
         return .done
     }
@@ -57,6 +58,15 @@ protocol KeyBoxCommand: BoxCommand {
 
 extension KeyBoxCommand {
     var parent: Holdfast { program }
+
+    /// Writes what was asked for to standard output.
+    func print(_ text: String) throws(ApplianceError) {
+        guard Terminal.out(text) else {
+            throw ApplianceError(
+                .configuration, "Standard output could not be written to.",
+                whatToDo: "Check where it leads (a full disk, a closed pipe), then try again.")
+        }
+    }
 
     /// Whose key.
     func ownerID() throws(ApplianceError) -> OwnerID {

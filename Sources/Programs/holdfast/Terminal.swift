@@ -7,17 +7,18 @@ enum Terminal {
     /// Whether a person can be asked.
     static let canAsk = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1
 
-    /// A line of data.
-    static func out(_ line: String) { write(line + "\n", to: STDOUT_FILENO) }
+    /// A line of data; false when it could not be written whole.
+    @discardableResult
+    static func out(_ line: String) -> Bool { write(line + "\n", to: STDOUT_FILENO) }
 
     /// A line of words.
-    static func err(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
+    static func err(_ line: String) { _ = write(line + "\n", to: STDERR_FILENO) }
 
     /// Words without a line end.
-    static func errPart(_ text: String) { write(text, to: STDERR_FILENO) }
+    static func errPart(_ text: String) { _ = write(text, to: STDERR_FILENO) }
 
     /// Writes all of it; a reader that went away ends the writing and nothing else.
-    private static func write(_ text: String, to descriptor: Int32) {
+    private static func write(_ text: String, to descriptor: Int32) -> Bool {
         let bytes = Array(text.utf8)
         var written = 0
         while written < bytes.count {
@@ -27,8 +28,9 @@ enum Terminal {
                 return unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
             }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return }
+            guard count > 0 else { return false }
             written += count
         }
+        return true
     }
 }

@@ -18,7 +18,8 @@ int holdfast_fcntl(int descriptor, int command, int argument);
 /// syncfs(2) of the filesystem that holds `descriptor`.
 int holdfast_syncfs(int descriptor);
 
-/// Starts `path` with `arguments` (NULL-terminated) and this process's environment plus TZ=UTC, in
+/// Starts `path` with `arguments` (NULL-terminated) and this process's environment plus TZ=UTC and
+/// less HOLDFAST_WORDS, in
 /// a process group of its own. `descriptor` (which must not be 0 to 2) becomes the child's
 /// descriptor 3; 0 to 2 are /dev/null, all above 3 are closed, signals are set to their defaults.
 /// Returns the pid, or -1 with errno.
