@@ -134,6 +134,30 @@ import Testing
         #expect(report.drives.map(\.state) == ["ready", "ready"])
     }
 
+    @Test func garbledDriveThatSwappedPlacesIsNotTakenForTheOther() async throws {
+        let lab = try await SetupLab.with(["a", "b"])
+        try lab.giveAnOwner(on: ["a", "b"])
+        let ids = [lab.record("a"), lab.record("b")]
+        let manager = FileManager.default
+        try manager.moveItem(atPath: lab.path("a"), toPath: lab.path("c"))
+        try manager.moveItem(atPath: lab.path("b"), toPath: lab.path("a"))
+        try manager.moveItem(atPath: lab.path("c"), toPath: lab.path("b"))
+        try lab.write("x", to: "a/holdfast/drive.json")
+        _ = try await lab.setUp([])
+        #expect(lab.record("a") == nil && lab.record("b") == ids[0])
+        let report = try await lab.setUp(["a", "b"])
+        #expect([lab.record("b"), lab.record("a")] == ids)
+        #expect(report.drives.map(\.state) == ["ready", "ready"])
+    }
+
+    @Test func twoEntriesWithOnePathAreNoClone() async throws {
+        let lab = try await SetupLab.with(["a", "b"])
+        let text = lab.configuration.replacing(lab.path("b"), with: lab.path("a"))
+        try lab.write(text, to: "holdfast.yaml")
+        #expect(try await lab.setUp([]).drives.map(\.state) == ["ready", "wrong"])
+        #expect(try await lab.setUp(["b"]).drives.map(\.state) == ["ready", "ready"])
+    }
+
     @Test func garbledDriveNeverTakesAnIdThatAnAbsentDriveMayCarry() async throws {
         let lab = try await SetupLab.with(["a", "b", "c"])
         try lab.giveAnOwner(on: ["c"])

@@ -221,7 +221,8 @@ package struct SetupJob: Sendable {
             "\(HostileText.escaped(place.path)) has a garbled drive.json, and no repository there "
                 + "opens with a key of this box.",
             whatToDo: "Run setup with a whole drive of the same set first and type the owners' "
-                + "words; then name this one.")
+                + "words; then name this one. To use it as a new drive, move its folder holdfast "
+                + "away first.")
     }
 
     // MARK: The end

@@ -162,15 +162,18 @@ private struct SetupPaths {
         let state = FolderPlace(configuration.state)
         for (position, place) in named.enumerated() {
             if let same = named[..<position].first(where: { $0.isSame(as: place) }) {
-                throw refusal("\(shown(same)) and \(shown(place)) are the same folder.")
+                throw refusal(
+                    same.path == place.path
+                        ? "The folder \(shown(place)) was named twice."
+                        : "\(shown(same)) and \(shown(place)) are the same folder.")
             }
             let own = FolderPlace(place.path + "/holdfast")
             guard !place.isSame(as: state), !place.isInside(state), !own.isSame(as: state),
                 !state.isInside(own)
             else {
                 throw refusal(
-                    "Drive \(shown(place)) and the state folder \(shown(state)) lie in one "
-                        + "another: keys and backups must not be in one place.")
+                    "Drive \(shown(place)) and the state folder \(shown(state)) are in one place: "
+                        + "keys and backups must lie apart.")
             }
         }
         try refuseNested()
