@@ -62,6 +62,19 @@ import Testing
         #expect(catalog.facts(of: id)?.files == 7)
     }
 
+    @Test func theCatalogIsForItsOwnerOnlyAsPhonesNamesAreInIt() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/catalog.sqlite"
+        for _ in 0..<2 {
+            let catalog = try #require(Catalog.open(path: path))
+            catalog.remember(.init(isComplete: true, files: 7, bytes: 1), of: id)
+            let attributes = try FileManager.default.attributesOfItem(atPath: path)
+            #expect(attributes[.posixPermissions] as? Int == 0o600)
+            try FileManager.default.setAttributes(
+                [.posixPermissions: 0o644], ofItemAtPath: path)
+        }
+    }
+
     @Test func withoutAPlaceTheCatalogLivesInMemory() throws {
         let catalog = try #require(Catalog.open(path: "/proc/none/catalog.sqlite"))
         catalog.remember(.init(isComplete: true, files: 7, bytes: 1), of: id)

@@ -16,8 +16,9 @@ extension RepositoryFolder {
         _ file: FileName, byteCount: UInt64,
         fill: (StagedFile) throws(BackendError) -> Void
     ) throws(BackendError) {
-        // Repairing a lost config begins with a lock.
-        try prepare(file, byteCount: byteCount, needsConfig: file.kind != .lock)
+        // Repairing a lost config begins with a lock and ends with the config.
+        let isRepair = file.kind == .lock || file == .config
+        try prepare(file, byteCount: byteCount, needsConfig: !isRepair)
         do throws(BackendError) {
             do throws(BackendError) {
                 try storeOnce(file, byteCount: byteCount, fill: fill)

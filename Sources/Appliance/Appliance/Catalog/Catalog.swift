@@ -1,5 +1,6 @@
 package import BackupCore
 package import ControlAPI
+import Glibc
 import GRDB
 
 /// What is known of snapshots, copies, runs and drives, in SQLite beside the keys.
@@ -38,10 +39,19 @@ package struct Catalog: Sendable {
     private static func attempt(_ path: String) throws -> Catalog {
         var configuration = GRDB.Configuration()
         configuration.busyMode = .timeout(10)
+        try makePrivate(path)
         var catalog = Catalog(
             database: try DatabaseQueue(path: path, configuration: configuration))
         try catalog.makeTables()
         return catalog
+    }
+
+    /// Makes the file for its owner only, before anything is in it; names of phones will be.
+    private static func makePrivate(_ path: String) throws(ApplianceError) {
+        if !StateFiles.exists(path) { try StateFiles.write([], to: path) }
+        // Sound: the path is lent NUL-terminated for the call. A file of another user, which
+        // cannot be changed, cannot be written either.
+        _ = unsafe chmod(path, 0o600)
     }
 
     private mutating func makeTables() throws {
@@ -190,6 +200,15 @@ package struct Catalog: Sendable {
             try database.execute(
                 sql: "INSERT OR REPLACE INTO verified VALUES (?, ?, ?)",
                 arguments: [drive.rawValue, owner.rawValue, RFC3339.text(time)])
+        }
+    }
+
+    /// Forgets that an owner's files on a drive were verified: damage was found since.
+    package func forgetVerified(_ drive: DriveID, owner: OwnerID) {
+        write { database in
+            try database.execute(
+                sql: "DELETE FROM verified WHERE drive = ? AND owner = ?",
+                arguments: [drive.rawValue, owner.rawValue])
         }
     }
 

@@ -61,9 +61,12 @@ extension Box {
 
     private func rebuildAudit(_ entry: JournalEntry, on drive: DriveID) {
         let record = entry.record
+        guard let owner = record.text("owner").flatMap(OwnerID.init(rawValue:)) else { return }
+        if let damaged = record.count("damaged"), damaged > 0 {
+            catalog.forgetVerified(drive, owner: owner)
+        }
         guard record.count("read_data") == 1, record.count("damaged") == 0,
-            record.count("lost") == 0,
-            let owner = record.text("owner").flatMap(OwnerID.init(rawValue:))
+            record.count("lost") == 0
         else { return }
         catalog.remember(verified: entry.time, of: drive, owner: owner)
     }

@@ -26,30 +26,31 @@ struct OwnerHold: Sendable {
     let behind: [DriveID: BackendError]
     /// What the drives were brought to before the run; nil when none was asked for.
     let catchUp: CatchUpReport?
+    /// The config and keys as the box has them: a copy more than the drives'.
+    let seed: RepositorySeed?
+    /// What drives lacked or had damaged and were given from the seed.
+    let given: [CopyFinding]
     private let locks: [DriveID: RepositoryLock]
     private let boxLock: BoxLock
 
     init(
         owner: OwnerID, key: MasterKey, copies: [DriveBackend], behind: [DriveID: BackendError],
-        catchUp: CatchUpReport?, locks: [DriveID: RepositoryLock], boxLock: BoxLock
+        catchUp: CatchUpReport?, seed: RepositorySeed?, given: [CopyFinding],
+        locks: [DriveID: RepositoryLock], boxLock: BoxLock
     ) {
         self.owner = owner
         self.key = key
         self.copies = copies
         self.behind = behind
         self.catchUp = catchUp
+        self.seed = seed
+        self.given = given
         self.locks = locks
         self.boxLock = boxLock
     }
 
     /// Whether bytes are the config of this owner's repository.
-    var configJudge: ConfigJudge {
-        let key = key
-        return { bytes in
-            // Anything that does not open is not the config; why does not matter here.
-            (try? ConfigCodec.open(bytes, sealer: Sealer(key))) != nil
-        }
-    }
+    var configJudge: ConfigJudge { Box.judge(key) }
 
     /// Drives whose lock others may take over by now: they must not be written to any more.
     var untrusted: [DriveID] { locks.filter { !$0.value.isTrustworthy }.map(\.key) }
@@ -91,16 +92,20 @@ extension Box {
         under boxLock: BoxLock, events: @escaping RunEventSink
     ) async throws -> OwnerHold {
         let drives = try roster.required()
-        let key = try await masterKey(of: owner, on: drives)
-        let seed = purpose == .backup ? try store.seed(of: owner) : nil
+        let opened = try await masterKey(of: owner, on: drives)
+        if opened.isByWordsOnly { tellDamagedPassword(of: owner, events) }
+        let key = opened.key
+        let seed = try await seed(of: owner, key: key, on: drives)
         let diary = try LockDiaryFile(store, owner: owner)
         var behind = roster.problems
         var copies: [DriveBackend] = []
         var locks: [DriveID: RepositoryLock] = [:]
+        var given: [CopyFinding] = []
         let opening = OpeningCopy(
             owner: owner, key: key, purpose: purpose, seed: seed, diary: diary, store: store,
             clock: clock)
-        await withTaskGroup(of: (Int, DriveBackend, Result<RepositoryLock?, BackendError>).self) {
+        await withTaskGroup(of: (Int, DriveBackend, Result<OpeningCopy.Opened, BackendError>).self)
+        {
             group in
             for (position, drive) in drives.enumerated() {
                 let copy = drive.repository(owner)
@@ -109,9 +114,10 @@ extension Box {
             var opened: [(Int, DriveBackend)] = []
             for await (position, copy, result) in group {
                 switch result {
-                case .success(let lock):
+                case .success(let result):
                     opened.append((position, copy))
-                    locks[copy.drive.id] = lock
+                    locks[copy.drive.id] = result.lock
+                    given += result.given
                 case .failure(let error):
                     let drive = copy.drive.id
                     behind[drive] = BackendError(
@@ -122,8 +128,9 @@ extension Box {
         }
         if roster.problems.isEmpty, behind.isEmpty { diary.forget(Set(opening.swept)) }
         let hold = OwnerHold(
-            owner: owner, key: key, copies: copies, behind: behind, catchUp: nil, locks: locks,
-            boxLock: boxLock)
+            owner: owner, key: key, copies: copies, behind: behind, catchUp: nil, seed: seed,
+            given: given, locks: locks, boxLock: boxLock)
+        tellGiven(given, on: roster, events)
         guard !copies.isEmpty else { throw DriveRoster.worst(behind) }
         guard purpose == .backup else { return hold }
         return await catchUp(hold, on: roster, locks: locks, boxLock: boxLock, events: events)
@@ -153,7 +160,32 @@ extension Box {
             owner: hold.owner, key: hold.key,
             copies: hold.copies.filter { report.behind[$0.drive.id] == nil },
             behind: hold.behind.merging(report.behind) { _, new in new }, catchUp: report,
-            locks: locks, boxLock: boxLock)
+            seed: hold.seed, given: hold.given, locks: locks, boxLock: boxLock)
+    }
+
+    private func tellDamagedPassword(of owner: OwnerID, _ events: RunEventSink) {
+        log.warning("password damaged", metadata: ["owner": "\(owner)"])
+        events(
+            .notice(RunNotice(code: "password_damaged", message: OpenedKey.warning(owner))))
+    }
+
+    private func tellGiven(
+        _ given: [CopyFinding], on roster: DriveRoster, _ events: RunEventSink
+    ) {
+        for (drive, files) in Dictionary(grouping: given, by: \.drive).sorted(by: {
+            $0.key < $1.key
+        }) {
+            let count = Counted.files(files.count)
+            events(
+                .notice(
+                    RunNotice(
+                        code: "keys_given",
+                        message: roster.named(
+                            "Drive \(drive) was given \(count) of config and keys from the box."))))
+            log.warning(
+                "config or keys were damaged on a drive",
+                metadata: ["drive": "\(drive)", "files": "\(files.count)"])
+        }
     }
 }
 
@@ -166,62 +198,5 @@ extension DriveRoster {
                 < (order.firstIndex(of: right.exitCode) ?? order.count)
         }
         return found ?? BackendError(.absent, "no drive is enrolled")
-    }
-}
-
-/// Makes one drive's copy ready for a run: repository there, left-overs gone, lock taken.
-private struct OpeningCopy: Sendable {
-    let owner: OwnerID
-    let key: MasterKey
-    let purpose: OwnerHold.Purpose
-    let seed: RepositorySeed?
-    let diary: LockDiaryFile
-    /// Own locks of earlier runs, removed from every drive that is there.
-    let swept: [ContentID]
-    private let store: StateStore
-    private let clock: any RunClock
-
-    init(
-        owner: OwnerID, key: MasterKey, purpose: OwnerHold.Purpose, seed: RepositorySeed?,
-        diary: LockDiaryFile, store: StateStore, clock: any RunClock
-    ) {
-        self.owner = owner
-        self.key = key
-        self.purpose = purpose
-        self.seed = seed
-        self.diary = diary
-        swept = diary.known
-        self.store = store
-        self.clock = clock
-    }
-
-    /// The lock; nil where a check goes without one, or where there is no repository to lock.
-    func run(_ copy: DriveBackend) async -> Result<RepositoryLock?, BackendError> {
-        do throws(BackendError) {
-            var isThere = try await copy.isInitialised()
-            if !isThere, let seed {
-                try await copy.initialise(config: seed.config, keys: seed.keys.map { ($0, $1) })
-                isThere = true
-            }
-            guard isThere else { return .success(nil) }
-            return .success(try await lock(copy))
-        } catch {
-            return .failure(error)
-        }
-    }
-
-    private func lock(_ copy: DriveBackend) async throws(BackendError) -> RepositoryLock? {
-        do throws(BackendError) {
-            try await copy.sweep()
-            _ = try await RepositoryLock.sweep(swept, on: copy)
-            return try await RepositoryLock.acquire(
-                on: copy, masterKey: key, exclusive: purpose == .heal, host: .current(),
-                clock: clock,
-                memory: LockMemoryFile(store, owner: owner, drive: copy.drive.id, clock: clock),
-                diary: diary.diary)
-        } catch  where purpose == .check && [.readOnly, .full].contains(error.code) {
-            // Looking changes nothing; a drive that can take no lock can still be looked at.
-            return nil
-        }
     }
 }

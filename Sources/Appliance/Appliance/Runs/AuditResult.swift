@@ -85,6 +85,36 @@ struct AuditResult {
         if report.wasCancelled { outcomes.insert(.interrupted) }
     }
 
+    /// Adds what was repaired from the box before the drives were compared.
+    mutating func add(given: [CopyFinding]) { repaired += given }
+
+    /// Adds the config and keys that a drive lacks and the box has. Drives that all lack a file
+    /// look alike to each other.
+    mutating func addKeys(of hold: OwnerHold, narrowedTo drive: DriveID?) async {
+        var isAnyKeyThere = hold.seed != nil
+        for copy in hold.copies where behind[copy.drive.id] == nil {
+            // An owner without a repository there was told by the comparison of the drives.
+            guard (try? await copy.isInitialised()) == true else { continue }
+            do throws(BackendError) {
+                let keys = Set(try await copy.list(.key).map(\.name))
+                isAnyKeyThere = isAnyKeyThere || !keys.isEmpty
+                guard drive == nil || drive == copy.drive.id else { continue }
+                for key in hold.seed?.keys ?? [] {
+                    let file = FileName(.key, key.id)
+                    if !keys.contains(file) { add(.missing(file), on: copy.drive.id) }
+                }
+                if try await copy.list(.config).isEmpty {
+                    add(.missing(.config), on: copy.drive.id)
+                }
+            } catch {
+                add(behind: [copy.drive.id: error])
+            }
+        }
+        guard !isAnyKeyThere, let first = hold.copies.first else { return }
+        lines.append(
+            Line(drive: first.drive.id, file: nil, problem: "no_key", hasGoodCopy: false))
+    }
+
     /// Adds what one drive's own files tell. Findings that name a file already named are left out.
     mutating func addStructure(
         of copy: DriveBackend, _ hold: OwnerHold, readData: Bool,
@@ -125,10 +155,16 @@ struct AuditResult {
     }
 
     /// Decides, once every drive was looked at, what has a good copy elsewhere: a file that all
-    /// drives have damaged has none, nor has a blob that all drives lack.
-    mutating func settle(drives: [DriveID]) {
-        for index in lines.indices where lines[index].hasGoodCopy {
+    /// drives have damaged has none, nor has a blob that all drives lack. The box's own config
+    /// and keys are a copy too.
+    mutating func settle(drives: [DriveID], box hold: OwnerHold) {
+        for index in lines.indices {
             let file = lines[index].file
+            if let file, hold.seed?.has(file, hold.configJudge) == true {
+                lines[index].hasGoodCopy = true
+                continue
+            }
+            guard lines[index].hasGoodCopy else { continue }
             let bad = Set(lines.filter { $0.file == file }.map(\.drive))
             lines[index].hasGoodCopy = !drives.allSatisfy(bad.contains)
         }

@@ -135,14 +135,19 @@ struct BackupJob: Sendable {
 
     private func knownOwner() async throws -> OwnerID? {
         let owners = try box.store.owners().map(\.id)
-        if let owner = try box.store.phone(phone.id)?.owner, owners.contains(owner) {
-            return owner
+        if let owner = try box.store.phone(phone.id)?.owner {
+            if owners.contains(owner) { return owner }
+            try await box.refuseLost(owner, on: roster)
         }
         // The box's own record is lost: the drives know whose phone it is.
         for owner in owners {
             guard let reading = try await box.read(owner, on: roster) else { continue }
             let snapshots = try await reading.repository.snapshots()
             if snapshots.contains(where: { $0.phone == phone.id }) { return owner }
+        }
+        for stranger in try await box.unknownOwners(on: roster) {
+            events(
+                .notice(RunNotice(code: "owner_unknown", message: Box.unknownOwner(stranger))))
         }
         return nil
     }

@@ -110,7 +110,8 @@ extension Box {
                 of: copy, hold, readData: readData && (isAnyLost || !isRead), events: events)
             isRead = true
         }
-        result.settle(drives: hold.copies.map(\.drive.id))
+        await result.addKeys(of: hold, narrowedTo: filter.drive)
+        result.settle(drives: hold.copies.map(\.drive.id), box: hold)
         return result
     }
 
@@ -126,13 +127,15 @@ extension Box {
         }
         var result = AuditResult()
         result.add(report)
+        result.add(given: hold.given)
         result.add(behind: hold.behind.filter { $0.value.code != .absent })
         for copy in hold.copies where report.behind[copy.drive.id] == nil && !Task.isCancelled {
             // An owner without a repository anywhere has nothing to look at.
             guard (try? await copy.isInitialised()) == true else { continue }
             await result.addStructure(of: copy, hold, readData: false, events: events)
         }
-        result.settle(drives: hold.copies.map(\.drive.id))
+        await result.addKeys(of: hold, narrowedTo: nil)
+        result.settle(drives: hold.copies.map(\.drive.id), box: hold)
         await writeJournal(result, .heal, hold, run: run, readData: true)
         await renew(hold.copies.map(\.drive).filter { report.behind[$0.id] == nil })
         await hold.release()
@@ -153,7 +156,9 @@ extension Box {
                 kind, run: run, owner: hold.owner, files: result.files, damaged: damaged,
                 repaired: result.repaired.count { $0.drive == drive }, lost: result.lostCount,
                 readData: readData)
-            if readData, damaged == 0, result.lostCount == 0 {
+            if damaged > 0 {
+                catalog.forgetVerified(drive, owner: hold.owner)
+            } else if readData, result.lostCount == 0 {
                 catalog.remember(verified: now, of: drive, owner: hold.owner)
             }
             // A drive that takes no record (read-only) was still looked at.

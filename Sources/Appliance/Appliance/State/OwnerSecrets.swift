@@ -15,6 +15,13 @@ package struct OwnerSecrets: Sendable, CustomStringConvertible {
         self.words = words
     }
 
+    /// What may open the key files, the likeliest first: each of the two has a key file of its
+    /// own, so either makes up for the other.
+    var passwords: [String] {
+        guard let words = words?.canonical, words != password else { return [password] }
+        return [password, words]
+    }
+
     /// Fresh random secrets.
     package static func random() -> OwnerSecrets? {
         let digits = secureRandomBytes(32).map { byte in
@@ -34,16 +41,18 @@ extension StateStore {
     /// An owner's secrets.
     package func secrets(of owner: OwnerID) throws(ApplianceError) -> OwnerSecrets {
         let folder = folder(of: owner)
-        guard let password = try line(folder + "/password") else {
+        // Garbled words do not stop a backup; key sheet says that they are lost.
+        let words = try line(folder + "/words").flatMap { try? SheetWords(reading: $0) }
+        if let password = try line(folder + "/password") {
+            return OwnerSecrets(password: password, words: words)
+        }
+        guard let words else {
             throw ApplianceError(
                 .key, "The password of owner \(owner) is not in the state folder.",
-                whatToDo: "Run holdfast setup with the drives and type the owner's words.")
+                whatToDo: "Run holdfast setup with the drives and the words of the recovery "
+                    + "sheet.")
         }
-        guard let text = try line(folder + "/words") else {
-            return OwnerSecrets(password: password, words: nil)
-        }
-        // Garbled words do not stop a backup; key sheet says that they are lost.
-        return OwnerSecrets(password: password, words: try? SheetWords(reading: text))
+        return OwnerSecrets(password: words.canonical, words: words)
     }
 
     /// Makes an owner's secrets durable. The password is written last: an owner exists once it is

@@ -1,9 +1,12 @@
 package import BackupCore
+import Drives
 import ResticFormat
 
 /// The files an owner's repository begins with, kept beside the keys: a drive that has no
 /// repository of the owner yet is given exactly these, whichever drives are there.
 package struct RepositorySeed: Sendable {
+    /// The config; empty when the state folder lost it. Whoever gives it to a drive judges it
+    /// first.
     package let config: [UInt8]
     package let keys: [(id: ContentID, bytes: [UInt8])]
 
@@ -12,13 +15,18 @@ package struct RepositorySeed: Sendable {
         self.config = config
         self.keys = keys
     }
+
+    /// Whether the box has a good copy of a file; `judge` decides about the config.
+    func has(_ file: FileName, _ judge: ConfigJudge) -> Bool {
+        file == .config ? judge(config) : file.kind == .key && keys.contains { $0.id == file.id }
+    }
 }
 
 extension StateStore {
-    /// An owner's seed; nil when it is not whole.
+    /// An owner's seed; nil when no key file of it is whole.
     package func seed(of owner: OwnerID) throws(ApplianceError) -> RepositorySeed? {
         let folder = folder(of: owner)
-        guard let config = try StateFiles.read(folder + "/config") else { return nil }
+        let config = try StateFiles.read(folder + "/config") ?? []
         var keys: [(id: ContentID, bytes: [UInt8])] = []
         for name in try StateFiles.names(in: folder + "/keys") {
             guard let id = ContentID(hex: name),

@@ -1,0 +1,102 @@
+import BackupCore
+import ControlAPI
+import Drives
+import Foundation
+
+@testable import Appliance
+
+/// An installation in a folder of its own, with two enrolled drives in folders.
+final class TestBox {
+    private let root: String
+    let box: Box
+    let first: DriveID
+    let second: DriveID
+
+    init() async throws {
+        root = FileManager.default.temporaryDirectory.path + "/holdfast-" + UUID().uuidString
+        var configuration = Configuration(
+            file: root + "/holdfast.yaml", state: root + "/state", run: root + "/state/run",
+            hostname: "box")
+        configuration.logLevel = .error
+        configuration.reserveBytes = 0
+        let options = DriveOptions(clock: SystemClock(), reserveBytes: 0)
+        let set = DriveSetID(trusted: "set-1")
+        var ids: [DriveID] = []
+        for name in ["a", "b"] {
+            try FileManager.default.createDirectory(
+                atPath: root + "/" + name, withIntermediateDirectories: true)
+            let drive = try await Drive.enrol(
+                path: root + "/" + name, set: set, drive: DriveID(trusted: "drive-" + name),
+                options: options)
+            ids.append(drive.id)
+            configuration.drives.append(
+                .init(id: drive.id, name: name, path: root + "/" + name))
+        }
+        (first, second) = (ids[0], ids[1])
+        box = try Composition.box(
+            configuration,
+            in: Surroundings(
+                variables: [:], isRoot: false, workingFolder: root, hostname: "box"))
+        try box.store.remember(driveSet: set)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: root) }  // nothing to do about it
+
+    /// The state folder.
+    var state: String { root + "/state" }
+
+    /// An owner's repository on a drive.
+    func repository(_ owner: OwnerID, on name: String) -> String {
+        root + "/\(name)/holdfast/repositories/\(owner)"
+    }
+
+    /// A new owner with an empty repository on both drives.
+    func owner() async throws -> OwnerID {
+        let owner = try await box.makeOwner().id
+        try await prepare(owner)
+        return owner
+    }
+
+    /// What a backup does with the drives before it reads the phone; the files it gave.
+    @discardableResult
+    func prepare(_ owner: OwnerID) async throws -> [String] {
+        let hold = try await box.hold(
+            owner, for: .backup, on: try await box.roster(), wait: .zero, events: { _ in })
+        await hold.release()
+        return hold.given.map(\.file.relativePath)
+    }
+
+    /// Gives a drive's folder another name, so that the drive is absent; or back.
+    func rename(_ name: String, to other: String) throws {
+        try FileManager.default.moveItem(
+            atPath: root + "/" + name, toPath: root + "/" + other)
+    }
+
+    func check() async -> RunSummary {
+        await box.check(QueryFilter(), readData: true, wait: 0, events: { _ in })
+    }
+
+    func heal() async -> RunSummary {
+        await box.heal(QueryFilter(), wait: 0, events: { _ in })
+    }
+
+    /// Remembers a phone of `owner` that is away.
+    func rememberPhone(of owner: OwnerID) throws -> PhoneRecord {
+        let phone = PhoneRecord(
+            id: PhoneID(trusted: "android-0123456789abcdef"), owner: owner, family: .android,
+            name: "Ana's phone", model: "M", osVersion: "14", lastSeen: Timestamp(seconds: 9))
+        try box.store.remember(phone)
+        return phone
+    }
+}
+
+/// The names in a folder, sorted.
+func names(in path: String) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+}
+
+/// Replaces a file's bytes, also when it is read-only.
+func garble(_ path: String) throws {
+    try? FileManager.default.removeItem(atPath: path)  // a file that is not there is made
+    try Data("garbled".utf8).write(to: URL(fileURLWithPath: path))
+}
