@@ -42,16 +42,21 @@ struct SnapshotsCommand: BoxCommand {
     @OptionGroup var output: OutputOptions
 
     func run(_ box: Box) async throws -> BackupCore.ExitCode {
-        let snapshots = try await box.snapshots(filter.filter())
+        let list = try await box.snapshots(filter.filter())
+        let snapshots = list.documents
+        for (owner, failure) in list.failures.sorted(by: { $0.key < $1.key }) {
+            Terminal.err("holdfast: Owner \(owner): " + failure.explanation)
+        }
+        let code = BackupCore.ExitCode.worst(of: list.failures.values.map(\.exitCode))
         if output.json {
             Terminal.out(JSONValue.array(snapshots.map(\.json)).line)
-            return .done
+            return code
         }
-        if snapshots.isEmpty { Terminal.err("There are no snapshots yet.") }
+        if snapshots.isEmpty, list.failures.isEmpty { Terminal.err("There are no snapshots yet.") }
         Table.print(
             ["SNAPSHOT", "TIME", "PHONE", "CAPTURE", "FILES", "SIZE", "COPIES"],
             snapshots.map(Self.row))
-        return .done
+        return code
     }
 
     private static func row(_ snapshot: SnapshotDocument) -> [String] {
@@ -220,6 +225,7 @@ struct StatusCommand: BoxCommand {
     }
 
     private static func words(_ phone: StatusDocument.Phone) -> String {
+        guard phone.isKnown else { return "the last backup cannot be told now" }
         guard let last = phone.last, let age = phone.ageSeconds else {
             return "no complete backup yet"
         }

@@ -27,7 +27,8 @@ final class RunDisplay: Sendable {
         case .notice(let notice):
             if isJSON { Terminal.out(RunLine.json(event).line) }
             clearLine()
-            Terminal.err(notice.message)
+            let place = notice.path.map { "\($0): " } ?? ""
+            Terminal.err(place + notice.message)
         case .progress(let progress):
             let line = meter.withLock { $0.line(for: progress, at: .now) }
             guard let line else { return }

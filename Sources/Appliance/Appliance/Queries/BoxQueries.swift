@@ -1,6 +1,7 @@
 package import BackupCore
 package import ControlAPI
 import Drives
+import Glibc
 
 /// One owner for `holdfast owners`.
 package struct OwnerDocument: Hashable, Sendable {
@@ -78,6 +79,12 @@ extension Box {
             document.freeBytes = space.freeBytes
             document.totalBytes = space.totalBytes
             document.lastVerified = try await lastVerified(drive)
+            if Self.isMountedReadOnly(drive.path) {
+                document.state = "read_only"
+                document.message =
+                    "It is mounted read-only: it can be read but takes no backup. Look in the "
+                    + "system log why, and mount it writable."
+            }
         } catch {
             document.state = Self.word(error)
             document.message = "\(error.whatHappened) \(error.whatToDo)"
@@ -93,6 +100,14 @@ extension Box {
             oldest = min(oldest ?? time, time)
         }
         return oldest
+    }
+
+    /// Whether the filesystem at `path` takes no writes; false when it cannot be told.
+    private static func isMountedReadOnly(_ path: String) -> Bool {
+        var status = statvfs()
+        // Sound: `status` and the path, lent NUL-terminated, live for the call.
+        guard unsafe statvfs(path, &status) == 0 else { return false }
+        return status.f_flag & UInt(ST_RDONLY) != 0
     }
 
     private static func word(_ problem: BackendError) -> String {

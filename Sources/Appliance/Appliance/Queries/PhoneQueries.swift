@@ -6,6 +6,7 @@ extension Box {
     /// who they are; one that a run is at work with is told by its bay's state.
     package func phones(_ filter: QueryFilter) async throws -> [PhoneDocument] {
         let known = try store.phones()
+        if let owner = filter.owner { _ = try owners(owner) }
         var documents: [PhoneDocument] = []
         for (family, phone) in await detect(events: { _ in }) {
             documents.append(try await document(phone, of: family, known: known))
@@ -17,6 +18,9 @@ extension Box {
                     id: phone.id, owner: phone.owner, family: phone.family, name: phone.name,
                     model: phone.model, osVersion: phone.osVersion, bay: nil, state: "away",
                     message: "Last seen \(RFC3339.text(phone.lastSeen))."))
+        }
+        if let phone = filter.phone, !documents.contains(where: { $0.id == phone }) {
+            throw unknownPhone(phone)
         }
         return documents.filter { document in
             (filter.phone == nil || document.id == filter.phone)

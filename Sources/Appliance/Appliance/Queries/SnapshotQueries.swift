@@ -1,4 +1,4 @@
-import BackupCore
+package import BackupCore
 import BackupEngine
 package import ControlAPI
 import Drives
@@ -11,48 +11,92 @@ struct FoundSnapshot: Sendable {
     let document: SnapshotDocument
 }
 
+/// The snapshots that a question found, and the owners that could not answer.
+package struct SnapshotList: Sendable {
+    /// Oldest first.
+    package var documents: [SnapshotDocument] = []
+    /// Why an owner's snapshots cannot be told, by owner.
+    package var failures: [OwnerID: Outcome] = [:]
+    /// Owners whose repositories only the sheet's words opened.
+    package var damagedPasswords: [OwnerID] = []
+}
+
+/// What was found, with the repositories it is in.
+private struct FoundSnapshots {
+    var snapshots: [FoundSnapshot] = []
+    var failures: [OwnerID: any Error] = [:]
+    var damagedPasswords: [OwnerID] = []
+}
+
 extension Box {
-    /// All snapshots that the filter lets through, oldest first.
-    package func snapshots(_ filter: QueryFilter) async throws -> [SnapshotDocument] {
-        try await found(filter, isCounted: true).map(\.document)
+    /// All snapshots that the filter lets through, oldest first. An owner whose repository does
+    /// not open is named and hides no other's.
+    package func snapshots(_ filter: QueryFilter) async throws -> SnapshotList {
+        let found = try await found(filter, isCounted: true)
+        return SnapshotList(
+            documents: found.snapshots.map(\.document),
+            failures: found.failures.mapValues { Outcome($0) },
+            damagedPasswords: found.damagedPasswords)
     }
 
     /// The one snapshot that `text` means: `latest`, an id or the start of one.
     func select(_ text: String, _ filter: QueryFilter) async throws -> FoundSnapshot {
         let all = try await found(filter, isCounted: false)
-        let chosen = try SnapshotChoice(text).pick(
-            from: all.map { ($0.snapshot.id, $0.document) })
-        guard let found = all.first(where: { $0.snapshot.id == chosen }) else {
+        let failure = all.failures.min { $0.key < $1.key }?.value
+        // What is latest cannot be told while somebody's snapshots are hidden.
+        if let failure, text == "latest" { throw failure }
+        do throws(ApplianceError) {
+            let chosen = try SnapshotChoice(text).pick(
+                from: all.snapshots.map { ($0.snapshot.id, $0.document) })
+            if let found = all.snapshots.first(where: { $0.snapshot.id == chosen }) {
+                return found
+            }
             throw SnapshotChoice.nothing(text)
+        } catch {
+            throw failure ?? error
+        }
+    }
+
+    /// The snapshots on the drives that are there. `isCounted`: with files and bytes.
+    private func found(_ filter: QueryFilter, isCounted: Bool) async throws -> FoundSnapshots {
+        let roster = try await roster()
+        _ = try roster.required()
+        try refuseUnknown(filter, roster)
+        var found = FoundSnapshots()
+        for owner in try owners(filter.owner) {
+            do {
+                guard let reading = try await read(owner.id, on: roster) else { continue }
+                if reading.isByWordsOnly { found.damagedPasswords.append(owner.id) }
+                found.snapshots += try await snapshots(
+                    in: reading, filter, on: roster, isCounted: isCounted)
+            } catch is CancellationError {
+                throw CancellationError()
+            } catch {
+                found.failures[owner.id] = error
+            }
+        }
+        found.snapshots.sort {
+            ($0.snapshot.time, $0.snapshot.id) < ($1.snapshot.time, $1.snapshot.id)
         }
         return found
     }
 
-    /// The snapshots on the drives that are there. `isCounted`: with files and bytes.
-    private func found(_ filter: QueryFilter, isCounted: Bool) async throws -> [FoundSnapshot] {
-        let roster = try await roster()
-        _ = try roster.required()
-        try refuseUnknown(filter, roster)
+    /// One owner's snapshots that the filter lets through.
+    private func snapshots(
+        in reading: OwnerReading, _ filter: QueryFilter, on roster: DriveRoster, isCounted: Bool
+    ) async throws -> [FoundSnapshot] {
+        let holders = try await holders(reading)
         var found: [FoundSnapshot] = []
-        for owner in try owners(filter.owner) {
-            guard let reading = try await read(owner.id, on: roster) else { continue }
-            let holders = try await holders(reading)
-            for snapshot in try await reading.repository.snapshots() where filter.accepts(snapshot)
-            {
-                let document = try await document(
-                    snapshot, reading, holders: holders, roster: roster, isCounted: isCounted)
-                if let drive = filter.drive,
-                    !document.copies.contains(where: { $0.drive == drive && $0.state != "behind" })
-                {
-                    continue
-                }
-                found.append(
-                    FoundSnapshot(snapshot: snapshot, reading: reading, document: document))
+        for snapshot in try await reading.repository.snapshots() where filter.accepts(snapshot) {
+            let document = try await document(
+                snapshot, reading, holders: holders, roster: roster, isCounted: isCounted)
+            let isOnDrive = document.copies.contains {
+                $0.drive == filter.drive && $0.state != "behind"
             }
+            guard filter.drive == nil || isOnDrive else { continue }
+            found.append(FoundSnapshot(snapshot: snapshot, reading: reading, document: document))
         }
-        return found.sorted {
-            ($0.snapshot.time, $0.snapshot.id) < ($1.snapshot.time, $1.snapshot.id)
-        }
+        return found
     }
 
     /// Which snapshots lie on each drive that is there.
@@ -105,9 +149,14 @@ extension Box {
                 whatToDo: "Run holdfast drives to see which there are.")
         }
         if let phone = filter.phone, try store.phone(phone) == nil {
-            throw ApplianceError(
-                .notFound, "There is no phone \(phone).",
-                whatToDo: "Run holdfast phones to see which there are.")
+            throw unknownPhone(phone)
         }
+    }
+
+    /// The error for a phone that nobody has.
+    func unknownPhone(_ phone: PhoneID) -> ApplianceError {
+        ApplianceError(
+            .notFound, "There is no phone \(phone).",
+            whatToDo: "Run holdfast phones to see which there are.")
     }
 }

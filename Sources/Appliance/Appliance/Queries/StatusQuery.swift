@@ -11,6 +11,9 @@ package struct StatusDocument: Sendable {
         package let ageSeconds: Int64?
         /// Whether it has a durable copy on every enrolled drive, and at least two are enrolled.
         package let isSafe: Bool
+        /// Whether the snapshots could be looked at: false while no drive is connected, or while
+        /// the owner's repository does not open.
+        package let isKnown: Bool
     }
 
     package let phones: [Phone]
@@ -37,7 +40,7 @@ package struct StatusDocument: Sendable {
             "owner": .string(phone.phone.owner.rawValue), "name": .string(phone.phone.name),
             "last_complete": phone.last?.json ?? .null,
             "age_seconds": phone.ageSeconds.map(JSONValue.integer) ?? .null,
-            "safe": .bool(phone.isSafe),
+            "safe": .bool(phone.isSafe), "known": .bool(phone.isKnown),
         ])
     }
 
@@ -61,32 +64,48 @@ extension Box {
             filter.drive == nil || $0.id == filter.drive
         }
         // Without a drive nothing is known of snapshots; that is told as a warning.
-        let snapshots =
+        let list =
             roster.present.isEmpty
-            ? [] : try await snapshots(QueryFilter(owner: filter.owner))
+            ? nil : try await snapshots(QueryFilter(owner: filter.owner))
         let phones = try store.phones().filter { phone in
             (filter.phone == nil || phone.id == filter.phone)
                 && (filter.owner == nil || phone.owner == filter.owner)
-        }.map { status(of: $0, snapshots, enrolled: roster.enrolled.count) }
+        }.map { status(of: $0, list, enrolled: roster.enrolled.count) }
         let unshown = try owners(filter.owner).filter { $0.sheetShown == nil }.map(\.id)
+        var warnings = ownerWarnings(
+            list, unknown: filter.owner == nil ? try await unknownOwners(on: roster) : [])
+        warnings += self.warnings(
+            phones, drives, unshown, isAnyDriveThere: !roster.present.isEmpty)
         return StatusDocument(
             phones: phones, drives: drives, ownersWithoutSheet: unshown,
-            runs: catalog.runs(limit: 10), warnings: warnings(phones, drives, unshown))
+            runs: catalog.runs(limit: 10), warnings: warnings)
     }
 
     private func status(
-        of phone: PhoneRecord, _ snapshots: [SnapshotDocument], enrolled: Int
+        of phone: PhoneRecord, _ list: SnapshotList?, enrolled: Int
     ) -> StatusDocument.Phone {
-        let last = snapshots.last { $0.phone == phone.id && $0.isComplete }
+        let last = list?.documents.last { $0.phone == phone.id && $0.isComplete }
         let good = last?.copies.count { $0.state == "durable" || $0.state == "verified" } ?? 0
+        // An owner without secrets is known by its phones only.
+        let isOwnerThere = (try? store.owner(phone.owner)) != nil
         return StatusDocument.Phone(
             phone: phone, last: last,
             ageSeconds: last.map { clock.now().seconds - $0.time.seconds },
-            isSafe: good >= max(2, enrolled))
+            isSafe: good >= max(2, enrolled),
+            isKnown: isOwnerThere && list.map { $0.failures[phone.owner] == nil } ?? false)
+    }
+
+    /// What is wrong with owners, which hides their snapshots.
+    private func ownerWarnings(_ list: SnapshotList?, unknown: [OwnerID]) -> [String] {
+        let failures = list?.failures.sorted { $0.key < $1.key } ?? []
+        return failures.map { "Owner \($0.key): \($0.value.explanation)" }
+            + unknown.map(Self.unknownOwner)
+            + (list?.damagedPasswords ?? []).map(OpenedKey.warning)
     }
 
     private func warnings(
-        _ phones: [StatusDocument.Phone], _ drives: [DriveDocument], _ unshown: [OwnerID]
+        _ phones: [StatusDocument.Phone], _ drives: [DriveDocument], _ unshown: [OwnerID],
+        isAnyDriveThere: Bool
     ) -> [String] {
         var warnings: [String] = []
         for drive in drives where drive.state != "ready" {
@@ -100,6 +119,14 @@ extension Box {
         }
         for phone in phones where !phone.isSafe {
             let name = HostileText.escaped(phone.phone.name, limit: 60)
+            guard phone.isKnown else {
+                warnings.append(
+                    "The last backup of \(name) cannot be told while "
+                        + (isAnyDriveThere
+                            ? "the backups of \(phone.phone.owner) do not open."
+                            : "no drive is connected."))
+                continue
+            }
             warnings.append(
                 phone.last == nil
                     ? "\(name) has no complete backup yet."
