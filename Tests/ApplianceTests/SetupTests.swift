@@ -158,6 +158,24 @@ import Testing
         #expect(try await lab.setUp(["b"]).drives.map(\.state) == ["ready", "ready"])
     }
 
+    @Test func driveWhoseRecordWasDeletedIsRecognisedByItsRepositories() async throws {
+        let lab = try await SetupLab.with(["a", "b"])
+        try lab.giveAnOwner(on: ["a", "b"])
+        let ids = [lab.record("a"), lab.record("b")]
+        try FileManager.default.removeItem(atPath: lab.path("b/holdfast/drive.json"))
+        let report = try await lab.setUp(["a", "b"])
+        #expect([lab.record("a"), lab.record("b")] == ids)
+        #expect(report.enrolled.isEmpty && report.drives.map(\.state) == ["ready", "ready"])
+    }
+
+    @Test func strangersRepositoriesWithoutARecordAreLeftAsTheyAre() async throws {
+        let lab = try await SetupLab.with(["a"])
+        try lab.makeFolder("s/holdfast/repositories/owner-9")
+        try lab.write("x", to: "s/holdfast/repositories/owner-9/config")
+        #expect(await lab.failure(["s"])?.exitCode == .wrongDrive)
+        #expect(!lab.files.keys.contains("s/holdfast/drive.json"))
+    }
+
     @Test func garbledDriveNeverTakesAnIdThatAnAbsentDriveMayCarry() async throws {
         let lab = try await SetupLab.with(["a", "b", "c"])
         try lab.giveAnOwner(on: ["c"])

@@ -160,7 +160,12 @@ extension Box {
 
     /// Whether a repository on a drive with a garbled record opens with a key of this box.
     func recognises(_ drive: UnidentifiedDrive) async throws(BackendError) -> Bool {
-        for (owner, config) in try await drive.configs().sorted(by: { $0.key < $1.key }) {
+        await recognises(try await drive.configs())
+    }
+
+    /// Whether one of these repositories' sealed configs opens with a key of this box.
+    func recognises(_ configs: [OwnerID: [UInt8]]) async -> Bool {
+        for (owner, config) in configs.sorted(by: { $0.key < $1.key }) {
             // An owner without a key of ours cannot vouch for the drive.
             guard let key = try? await masterKeyFromState(owner) else { continue }
             do throws(FormatError) {

@@ -184,8 +184,13 @@ package struct SetupJob: Sendable {
         _ plan: SetupPlan, _ set: DriveSetID, _ box: Box, _ report: inout SetupReport
     ) async throws -> [Drive] {
         for (place, item) in plan.found {
-            guard case .unidentified(let drive) = item else { continue }
-            guard try await box.recognises(drive) else { throw Self.unknown(place) }
+            let isOurs =
+                switch item {
+                case .unidentified(let drive): try await box.recognises(drive)
+                case .unrecorded: try await box.recognises(Self.configs(at: place))
+                case .drive, .folder: true
+                }
+            guard isOurs else { throw Self.unknown(place) }
         }
         var ids = plan.identities(remembered: try box.store.rememberedDrives())[...]
         var drives: [Drive] = []
@@ -195,9 +200,16 @@ package struct SetupJob: Sendable {
             case .unidentified(let drive):
                 let record = box.nextRecord(of: ids.popFirst() ?? nil, set: set)
                 drives.append(try await drive.identify(as: record))
-                report.notes.append(
-                    "The drive at \(HostileText.escaped(place.path)), whose drive.json was "
-                        + "garbled, was recognised.")
+                report.notes.append(Self.recognised(place))
+            case .unrecorded:
+                // An empty record is a garbled one: cut short here, the next setup goes on.
+                try StateFiles.write([], to: place.path + "/holdfast/drive.json")
+                let drive = try await Drive.openUnidentified(
+                    path: place.path, options: box.driveOptions)
+                guard let drive else { throw Self.unknown(place) }
+                let record = box.nextRecord(of: ids.popFirst() ?? nil, set: set)
+                drives.append(try await drive.identify(as: record))
+                report.notes.append(Self.recognised(place))
             case .folder:
                 drives.append(try await enrol(place.path, set, box, &report))
             }
@@ -215,10 +227,27 @@ package struct SetupJob: Sendable {
         return drive
     }
 
+    /// The sealed config of each repository on a drive without a record.
+    private static func configs(at place: FolderPlace) throws(ApplianceError) -> [OwnerID: [UInt8]]
+    {
+        let folder = place.path + "/holdfast/repositories"
+        var configs: [OwnerID: [UInt8]] = [:]
+        for name in try StateFiles.names(in: folder) {
+            guard let owner = OwnerID(rawValue: name) else { continue }
+            configs[owner] = try StateFiles.read("\(folder)/\(name)/config")
+        }
+        return configs
+    }
+
+    private static func recognised(_ place: FolderPlace) -> String {
+        "The drive at \(HostileText.escaped(place.path)), whose drive.json was lost or garbled, was "
+            + "recognised by its repositories."
+    }
+
     private static func unknown(_ place: FolderPlace) -> ApplianceError {
         ApplianceError(
             .wrongDrive,
-            "\(HostileText.escaped(place.path)) has a garbled drive.json, and no repository there "
+            "\(HostileText.escaped(place.path)) holds a drive without a drive.json that can be read, and no repository there "
                 + "opens with a key of this box.",
             whatToDo: "Run setup with a whole drive of the same set first and type the owners' "
                 + "words; then name this one. To use it as a new drive, move its folder holdfast "

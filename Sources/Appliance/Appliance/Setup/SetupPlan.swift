@@ -9,7 +9,17 @@ struct SetupPlan: Sendable {
     enum Found: Sendable {
         case drive(Drive)
         case unidentified(UnidentifiedDrive)
+        /// Repositories without any record of the drive.
+        case unrecorded
         case folder
+
+        /// Whether this is a drive that cannot say who it is.
+        var isNameless: Bool {
+            switch self {
+            case .unidentified, .unrecorded: true
+            case .drive, .folder: false
+            }
+        }
     }
 
     let configuration: Configuration
@@ -45,7 +55,7 @@ struct SetupPlan: Sendable {
             // A configured drive that is absent or does not answer is no matter of this setup.
             switch try? await look(at: entry.path, options: options) {
             case .drive(let drive): others.append(drive)
-            case .unidentified: reserved.insert(entry.id)
+            case .unidentified, .unrecorded: reserved.insert(entry.id)
             case .folder, nil: break
             }
         }
@@ -68,7 +78,9 @@ struct SetupPlan: Sendable {
             return .drive(try await Drive.open(path: path, options: options))
         } catch {
             guard error.code == .absent else { throw error }
-            return .folder
+            // What cannot be listed is refused as a folder.
+            let kept = try? StateFiles.names(in: path + "/holdfast/repositories")
+            return kept?.isEmpty == false ? .unrecorded : .folder
         }
     }
 
@@ -107,14 +119,6 @@ struct SetupPlan: Sendable {
                 .noDrive, "There is no folder \(shown(place.path)).",
                 whatToDo: "Make the folder or mount the drive, and run setup again.")
         }
-        let kept = try StateFiles.names(in: place.path + "/holdfast/repositories")
-        guard kept.isEmpty else {
-            throw ApplianceError(
-                .wrongDrive,
-                "\(shown(place.path)) holds repositories, but no drive.json tells whose they are.",
-                whatToDo: "If it is a drive of this box, make an empty file drive.json beside "
-                    + "them and run setup again: it is recognised by its repositories.")
-        }
         // Sound: the path is lent NUL-terminated for the call.
         guard unsafe access(place.path, W_OK) == 0 else {
             let isReadOnly = errno == EROFS
@@ -132,9 +136,7 @@ struct SetupPlan: Sendable {
     /// new one. It is the id configured for its path, else the one that only it can have: an id
     /// that another drive carries, or may carry, is never given again.
     func identities(remembered: [DriveID]) -> [DriveID?] {
-        let places = found.compactMap { found in
-            if case .unidentified = found.item { found.place } else { nil }
-        }
+        let places = found.filter(\.item.isNameless).map(\.place)
         var taken = Set((drives + others).map(\.id)).union(reserved)
         var ids = places.map { place in
             let entry = configuration.drives.first { entry in
