@@ -109,4 +109,23 @@ private struct SilentSession: DeviceSession {
             status.warnings.contains(
                 "The last backup of Ana's phone cannot be told while no drive is connected."))
     }
+
+    @Test func aPhoneOrOwnerThatNobodyHasIsNotAnEmptyAnswer() async throws {
+        let test = try await TestBox()
+        let phone = try test.rememberPhone(of: try await test.box.makeOwner().id)
+        let box = Box(
+            configuration: test.box.configuration, store: test.box.store,
+            catalog: test.box.catalog, clock: test.box.clock, families: [SilentFamily()],
+            log: test.box.log)
+        #expect(try await box.phones(QueryFilter(phone: phone.id)).map(\.id) == [phone.id])
+        for filter in [
+            QueryFilter(phone: PhoneID(trusted: "nope")),
+            QueryFilter(owner: OwnerID(trusted: "nope")),
+        ] {
+            let error = await #expect(throws: ApplianceError.self) {
+                _ = try await box.phones(filter)
+            }
+            #expect(error?.exitCode == .notFound)
+        }
+    }
 }

@@ -54,7 +54,7 @@ extension AuditResult {
                     + "Run holdfast heal.")
         }
         if kind == .heal, !repaired.isEmpty {
-            parts.append("Repaired \(Counted.files(repaired.count)) from another drive.")
+            parts.append("Repaired \(Counted.files(repaired.count)) from a good copy.")
         }
         if lines.isEmpty, outcomes.isEmpty {
             parts.append(
