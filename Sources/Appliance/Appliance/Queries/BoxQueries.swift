@@ -81,9 +81,10 @@ extension Box {
             document.lastVerified = try await lastVerified(drive)
             if Self.isMountedReadOnly(drive.path) {
                 document.state = "read_only"
-                document.message =
+                let sentence =
                     "It is mounted read-only: it can be read but takes no backup. Look in the "
                     + "system log why, and mount it writable."
+                document.message += (document.message.isEmpty ? "" : " ") + sentence
             }
         } catch {
             document.state = Self.word(error)

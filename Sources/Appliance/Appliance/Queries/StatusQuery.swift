@@ -114,7 +114,7 @@ extension Box {
         if drives.count == 1, configuration.drives.count == 1 {
             warnings.append("Only one drive is enrolled: there is no second copy of anything.")
         }
-        for drive in drives where !drive.sameDeviceAs.isEmpty {
+        for drive in drives where drive.state == "ready" && !drive.sameDeviceAs.isEmpty {
             warnings.append("Drive \(HostileText.escaped(drive.name)): \(drive.message)")
         }
         for phone in phones where !phone.isSafe {
