@@ -75,11 +75,11 @@ enum CodeRules {
     static func reasons(_ sources: [SwiftSource]) -> [String] {
         sources.flatMap { source in
             source.code.indices.compactMap { index -> String? in
-                let line = source.code[index]
-                let word = ["try?", "@unchecked Sendable", "nonisolated(unsafe)"]
-                    .first(where: line.contains)
-                guard let word, !hasComment(source, around: index) else { return nil }
-                return "\(source.path):\(index + 1): \(word) without a reason beside it"
+                let unproven = /\btry\?|@unchecked Sendable|nonisolated\(unsafe\)/
+                guard let found = source.code[index].firstMatch(of: unproven),
+                    !hasComment(source, around: index)
+                else { return nil }
+                return "\(source.path):\(index + 1): \(found.output) without a reason beside it"
             }
         }
     }

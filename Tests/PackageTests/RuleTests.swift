@@ -97,6 +97,8 @@ import Testing
     @Test func aDroppedErrorNeedsAReason() {
         #expect(CodeRules.reasons(source(engine, "try? close()")).count == 1)
         #expect(CodeRules.reasons(source(engine, "// It is gone.\ntry? close()")) == [])
+        #expect(CodeRules.reasons(source(engine, "return entry?.id")) == [])
+        #expect(CodeRules.reasons(source(engine, "f((try? g()) ?? 1)")).count == 1)
         let shared = "final class A: @unchecked Sendable {}"
         #expect(CodeRules.reasons(source(engine, shared)).count == 1)
         #expect(CodeRules.reasons(source(engine, shared + " // One owner.")) == [])
