@@ -61,14 +61,21 @@ extension EndToEndTests {
 
         @Test func wrongPasswordIsRefused() throws {
             let lab = try Lab.backedUp()
-            let path = lab.state + "/owners/\(try lab.owner())/password"
-            let right = Child.text(path)
-            try write(String(repeating: "0123456789abcdef", count: 4) + "\n", to: path)
+            let other = try Lab.backedUp()
+            let owner = lab.state + "/owners/\(try lab.owner())/"
+            let (password, words) = (Child.text(owner + "password"), Child.text(owner + "words"))
             let before = lab.repositories("a")
+            try write(
+                String(repeating: "0123456789abcdef", count: 4) + "\n", to: owner + "password")
+            try write(
+                Child.text(other.state + "/owners/\(try other.owner())/words"), to: owner + "words")
             try lab.expect(41, lab.backup())
             try lab.expect(41, lab.holdfast("ls", "latest"))
             #expect(differences(before, lab.repositories("a")) == [])
-            try write(right, to: path)
+            // The words of the sheet open what the password does not.
+            try write(words, to: owner + "words")
+            try lab.expect(0, lab.backup())
+            try write(password, to: owner + "password")
             try lab.expect(0, lab.backup())
         }
 
