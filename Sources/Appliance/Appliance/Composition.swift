@@ -1,6 +1,7 @@
 import AndroidMTP
-import BackupCore
+package import BackupCore
 import DeviceWorker
+import Glibc
 import Logging
 import USBPresence
 
@@ -32,9 +33,22 @@ package enum Composition {
         [WorkerFamily(clock: clock)]
     }
 
+    /// A program's start and end: the worker it was started as, else `program`, whose code the
+    /// process ends with. To be called first in a synchronous `main` (see ``Interruption/run(_:)``).
+    package static func start(_ program: @escaping @Sendable () async -> ExitCode) -> Never {
+        Interruption.prepare()
+        let arguments = CommandLine.arguments
+        // The hidden subcommand that a session with a phone lives in.
+        if arguments.count > 1, arguments[1] == "worker" {
+            let end: Never? = serveAsWorker(Array(arguments.dropFirst(2)))
+            if end == nil { exit(ExitCode.usage.rawValue) }
+        }
+        Interruption.run(program)
+    }
+
     /// Becomes the worker that `arguments` (behind the hidden subcommand) ask for and never comes
     /// back; nil when they ask for nothing we know.
-    package static func serveAsWorker(_ arguments: [String]) -> Never? {
+    private static func serveAsWorker(_ arguments: [String]) -> Never? {
         switch WorkerCommand(arguments: arguments) {
         case .presence: WorkerMain.serve { USBPhones.detect() }
         case .androidMTP(let bus, let address, let vendor, let product):

@@ -51,13 +51,7 @@ struct HoldfastAgent: AsyncParsableCommand {
 @main
 enum Program {
     static func main() {
-        Interruption.prepare()
-        let arguments = CommandLine.arguments
-        if arguments.count > 1, arguments[1] == "worker" {
-            let end: Never? = Composition.serveAsWorker(Array(arguments.dropFirst(2)))
-            if end == nil { Glibc.exit(BackupCore.ExitCode.usage.rawValue) }
-        }
-        Interruption.run { await run() }
+        Composition.start { await run() }
     }
 
     private static func run() async -> BackupCore.ExitCode {

@@ -1,7 +1,6 @@
 import Appliance
 import ArgumentParser
 import BackupCore
-import Glibc
 
 /// `holdfast`: the program for people and scripts.
 struct Holdfast: AsyncParsableCommand {
@@ -31,14 +30,7 @@ struct Holdfast: AsyncParsableCommand {
 @main
 enum Program {
     static func main() {
-        Interruption.prepare()
-        let arguments = CommandLine.arguments
-        // The hidden subcommand that a session with a phone lives in; see the worker's own file.
-        if arguments.count > 1, arguments[1] == "worker" {
-            let end: Never? = Composition.serveAsWorker(Array(arguments.dropFirst(2)))
-            if end == nil { Glibc.exit(BackupCore.ExitCode.usage.rawValue) }
-        }
-        Interruption.run { await run() }
+        Composition.start { await run() }
     }
 
     private static func run() async -> BackupCore.ExitCode {
