@@ -170,6 +170,13 @@ let testing: [Target] = [
             "ResticRepository",
         ],
         path: "Tests/Benchmarks/StoreBenchmark", swiftSettings: strict),
+    .executableTarget(
+        name: "torture",
+        dependencies: [
+            "BackupCore", "BackupEngine", "BlockingThread", "CSystem", "Drives", "ResticFormat",
+            "ResticRepository",
+        ],
+        path: "Tests/Torture", swiftSettings: tested),
     tests("Package"),
     tests("Udev", with: ["holdfast-agent"]),
     tests(
