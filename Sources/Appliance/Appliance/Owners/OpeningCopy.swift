@@ -44,7 +44,11 @@ struct OpeningCopy: Sendable {
                 try await copy.initialise(config: seed.config, keys: seed.keys.map { ($0, $1) })
                 isThere = true
             }
-            guard isThere else { return .success(opened) }
+            guard isThere else {
+                // Catching up would make the repository, and nothing would lock it.
+                guard purpose != .retention else { throw lacksRepository(copy) }
+                return .success(opened)
+            }
             opened.lock = try await lock(copy)
             guard purpose != .check, let seed else { return .success(opened) }
             do throws(BackendError) {
@@ -57,6 +61,12 @@ struct OpeningCopy: Sendable {
         } catch {
             return .failure(error)
         }
+    }
+
+    private func lacksRepository(_ copy: DriveBackend) -> BackendError {
+        BackendError(
+            .noSuchFile, "it has no backups of \(owner) yet; a backup brings them there",
+            drive: copy.drive.id)
     }
 
     /// Gives a copy the config and keys that it lacks or has damaged: when every drive lost
@@ -105,7 +115,7 @@ struct OpeningCopy: Sendable {
             try await copy.sweep()
             _ = try await RepositoryLock.sweep(swept, on: copy)
             return try await RepositoryLock.acquire(
-                on: copy, masterKey: key, exclusive: purpose == .heal, host: .current(),
+                on: copy, masterKey: key, exclusive: purpose.isExclusive, host: .current(),
                 clock: clock,
                 memory: LockMemoryFile(store, owner: owner, drive: copy.drive.id, clock: clock),
                 diary: diary.diary)

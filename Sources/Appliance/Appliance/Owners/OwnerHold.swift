@@ -16,6 +16,14 @@ struct OwnerHold: Sendable {
         case check
         /// Repairs; exclusive locks.
         case heal
+        /// Removes: exclusive locks, and the drives are caught up before anything goes. A drive
+        /// without the repository does not take part.
+        case retention
+
+        /// Whether other programs must stay out, even readers that lock.
+        var isExclusive: Bool { self == .heal || self == .retention }
+        /// Whether the drives are brought to the same files first.
+        var catchesUp: Bool { self == .backup || self == .retention }
     }
 
     let owner: OwnerID
@@ -132,7 +140,7 @@ extension Box {
             given: given, locks: locks, boxLock: boxLock)
         tellGiven(given, on: roster, events)
         guard !copies.isEmpty else { throw DriveRoster.worst(behind) }
-        guard purpose == .backup else { return hold }
+        guard purpose.catchesUp else { return hold }
         return await catchUp(hold, on: roster, locks: locks, boxLock: boxLock, events: events)
     }
 
