@@ -35,7 +35,7 @@ package struct Journal: Sendable {
 
     /// The files that tombstones name, by owner: catch-up does not copy them back.
     package func tombstones(of owner: OwnerID) async throws(BackendError) -> Set<FileName> {
-        Set(try await read().entries.compactMap { $0.record.tombstone(of: owner) })
+        Set(try await read().entries.flatMap { $0.record.tombstones(of: owner) })
     }
 
     // MARK: On the drive's threads

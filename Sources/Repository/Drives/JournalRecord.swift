@@ -3,7 +3,8 @@ package import BackupCore
 /// What a journal tells. Texts are identifiers and codes only, so that a drive tells nothing
 /// about people: no name, serial, path or file name fits in.
 package struct JournalRecord: Hashable, Sendable {
-    /// A stable word, in snake_case: `enrolled`, `committed`, `run`, `heal`, `check`, `tombstone`.
+    /// A stable word, in snake_case: `enrolled`, `committed`, `run`, `heal`, `check`, `tombstone`,
+    /// `tombstones`.
     package let kind: String
     let fields: FlatJSON
 
@@ -70,6 +71,31 @@ package struct JournalRecord: Hashable, Sendable {
             ])
     }
 
+    /// How many files one record names at most: their ids take 32,000 of the 65,536 bytes that a
+    /// record may have.
+    static let filesPerRecord = 500
+
+    /// The records that say that `files` were removed on purpose, each of one kind of file, in
+    /// the order of removing: cut short, they never name a pack and not the index that names it.
+    static func tombstones(_ files: Set<FileName>, owner: OwnerID) -> [JournalRecord] {
+        var records: [JournalRecord] = []
+        for kind in DriveBackend.retiredKinds {
+            let ids = files.filter { $0.kind == kind }.map(\.id).sorted()
+            for start in stride(from: 0, to: ids.count, by: filesPerRecord) {
+                let part = ids[start..<min(start + filesPerRecord, ids.count)]
+                records.append(
+                    JournalRecord(
+                        "tombstones",
+                        [
+                            ("owner", .text(owner.rawValue)), ("file", .text(kind.rawValue)),
+                            ("count", .count(UInt64(part.count))),
+                            ("ids", .text(part.map(\.hex).joined())),
+                        ]))
+            }
+        }
+        return records
+    }
+
     private init(_ kind: String, _ fields: [(String, FlatJSON.Value)]) {
         self.kind = kind
         var json = FlatJSON()
@@ -90,13 +116,25 @@ package struct JournalRecord: Hashable, Sendable {
     /// A field's count, nil when there is none.
     package func count(_ key: String) -> UInt64? { fields.count(key) }
 
-    /// The file that this tombstone names, nil for every other record.
-    func tombstone(of owner: OwnerID) -> FileName? {
-        guard kind == "tombstone", text("owner") == owner.rawValue,
-            let kind = text("file").flatMap(FileKind.init(rawValue:)), kind != .config,
-            let id = text("id").flatMap({ ContentID(hex: $0) })
-        else { return nil }
-        return FileName(kind, id)
+    /// The files that a record of tombstones names; none for every other record. An id that is
+    /// garbled names nothing.
+    func tombstones(of owner: OwnerID) -> [FileName] {
+        guard text("owner") == owner.rawValue,
+            let file = text("file").flatMap(FileKind.init(rawValue:)), file != .config
+        else { return [] }
+        switch kind {
+        case "tombstone":
+            return text("id").flatMap { ContentID(hex: $0) }.map { [FileName(file, $0)] } ?? []
+        case "tombstones":
+            let digits = Array((fields.text("ids") ?? "").utf8)
+            return stride(from: 0, to: digits.count, by: 2 * ContentID.byteCount).compactMap {
+                let end = min($0 + 2 * ContentID.byteCount, digits.count)
+                return ContentID(hex: String(decoding: digits[$0..<end], as: UTF8.self))
+                    .map { FileName(file, $0) }
+            }
+        default:
+            return []
+        }
     }
 
     /// The record's file: one JSON line.
