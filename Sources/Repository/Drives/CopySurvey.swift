@@ -42,7 +42,23 @@ struct CopySurvey: Sendable {
             case nil: break
             }
         }
-        return (surveys, behind)
+        return (await withoutRetiredKeys(surveys), behind)
+    }
+
+    /// The surveys without key files that were retired: a drive that was away still has them, and
+    /// nobody lacks them. While all have the same keys there is nothing to tell apart, and the
+    /// journals need not be read.
+    private static func withoutRetiredKeys(_ surveys: [CopySurvey]) async -> [CopySurvey] {
+        let keys = surveys.filter(\.isRepository).map { survey in
+            Set(survey.sizes.keys.filter { $0.kind == .key })
+        }
+        guard Set(keys).count > 1 else { return surveys }
+        let retired = await DriveBackend.retiredKeys(on: surveys.map(\.backend))
+        return surveys.map { survey in
+            var survey = survey
+            for key in retired { survey.sizes[FileName(.key, key)] = nil }
+            return survey
+        }
     }
 
     private static func look(at copy: DriveBackend) async -> Result<CopySurvey, BackendError> {

@@ -3,7 +3,8 @@
 /// Tests fail the n-th of them; a stalled drive is told apart from a slow one by whether any of
 /// them came back.
 package enum DriveCall: String, Sendable, CaseIterable {
-    case open, create, allocate, write, read, sync, close, rename, unlink, makeDirectory
+    case open, create, allocate, write, read, sync, close, rename, unlink, makeDirectory,
+        removeDirectory
     case status, list, space, changeMode, setTimes, lock
 
     /// What the call was doing, for people.
@@ -19,6 +20,7 @@ package enum DriveCall: String, Sendable, CaseIterable {
         case .rename: "renaming a file"
         case .unlink: "removing a file"
         case .makeDirectory: "making a folder"
+        case .removeDirectory: "removing a folder"
         case .status: "looking at a file or folder"
         case .list: "listing a folder"
         case .space: "asking for the free space"

@@ -244,6 +244,22 @@ final class DriveSyscalls: Sendable {
         }
     }
 
+    /// Removes an empty folder; false when there was none.
+    @discardableResult
+    func removeFolder(
+        _ name: PathBytes, in folder: Descriptor
+    ) throws(BackendError) -> Bool {
+        do throws(BackendError) {
+            // Sound: the text is lent for the call.
+            _ = try unsafe named(.removeDirectory, name) {
+                unsafe unlinkat(folder.number, $0, AT_REMOVEDIR)
+            }
+            return true
+        } catch let error where error.nativeCode == ENOENT {
+            return false
+        }
+    }
+
     /// Makes a folder, readable by its owner only; false when something has the name already.
     @discardableResult
     func makeFolder(_ name: PathBytes, in folder: Descriptor) throws(BackendError) -> Bool {
