@@ -83,13 +83,16 @@ let repository: [Target] = [
 ]
 
 let appliance: [Target] = [
+    .systemLibrary(
+        name: "CQRencode", path: "Sources/Appliance/CQRencode", pkgConfig: "libqrencode",
+        providers: [.apt(["libqrencode-dev"])]),
     .target(
         name: "ControlAPI", dependencies: ["BackupCore"], path: "Sources/Appliance/ControlAPI",
         swiftSettings: strict),
     .target(
         name: "Appliance",
         dependencies: [
-            "BackupCore", "BlockingThread", "CSystem", "ControlAPI", "ResticFormat",
+            "BackupCore", "BlockingThread", "CQRencode", "CSystem", "ControlAPI", "ResticFormat",
             "ResticRepository", "Drives", "BackupEngine", "DeviceWorker", "AndroidMTP",
             "USBPresence", grdb, logging, yams,
         ],

@@ -46,9 +46,9 @@ struct Layer {
         Layer(
             name: "Appliance", folder: "Sources/Appliance/Appliance",
             mayImport: [
-                "BackupCore", "BlockingThread", "CSystem", "USBPresence", "AndroidMTP",
-                "DeviceWorker", "BackupEngine", "ResticFormat", "ResticRepository", "Drives",
-                "ControlAPI",
+                "BackupCore", "BlockingThread", "CQRencode", "CSystem", "USBPresence",
+                "AndroidMTP", "DeviceWorker", "BackupEngine", "ResticFormat", "ResticRepository",
+                "Drives", "ControlAPI",
             ],
             bought: ["GRDB", "Logging", "Yams", "Foundation"]),
         Layer(
@@ -69,7 +69,9 @@ struct Layer {
     ]
 
     /// C libraries of others: each has one Swift file that knows it.
-    static let foreignLibraries: Set<String> = ["CLibMTP", "CLibUSB", "CZstd", "CLibCrypto"]
+    static let foreignLibraries: Set<String> = [
+        "CLibMTP", "CLibUSB", "CZstd", "CLibCrypto", "CQRencode",
+    ]
 
     /// The modules a file of this layer may name. The core names none at all.
     var allowed: Set<String> {

@@ -4,6 +4,8 @@ import Glibc
 enum Terminal {
     /// Whether a person looks at standard error.
     static let showsProgress = isatty(STDERR_FILENO) == 1
+    /// Whether a person looks at standard output.
+    static let showsOutput = isatty(STDOUT_FILENO) == 1
     /// Whether a person can be asked.
     static let canAsk = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1
 

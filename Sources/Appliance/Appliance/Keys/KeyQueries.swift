@@ -1,57 +1,5 @@
 package import BackupCore
-import ControlAPI
 import Drives
-
-/// A recovery sheet: what a person needs to read the backups without the box.
-package struct RecoverySheet: Sendable {
-    package let owner: OwnerID
-    package let words: SheetWords
-    /// Names and ids of the enrolled drives.
-    package let drives: [(name: String, id: DriveID)]
-    /// The names of the owner's phones, escaped.
-    package let phones: [String]
-    package let printed: Timestamp
-
-    /// The sheet as it is printed.
-    package var text: String {
-        let numbered = words.words.enumerated().map { "  \($0.offset + 1). \($0.element)" }
-        return """
-            HOLDFAST RECOVERY SHEET
-
-            Owner    \(owner)
-            Phones   \(phones.isEmpty ? "none yet" : phones.joined(separator: ", "))
-            Drives   \(drives.map { "\(HostileText.escaped($0.name)) (\($0.id))" }.joined(separator: ", "))
-            Printed  \(RFC3339.text(Timestamp(seconds: printed.seconds)))
-
-            These nine words open this owner's backups on any of the drives, without the box.
-            The last word is a check on the others. Keep this sheet away from the drives.
-
-            \(numbered.joined(separator: "\n"))
-
-            On a new box:
-              holdfast setup --drive DIR --drive DIR        (it asks for the words)
-
-            On any computer with restic:
-              restic -r DIR/holdfast/repositories/\(owner) snapshots
-              restic -r DIR/holdfast/repositories/\(owner) restore latest --target FOLDER
-            The password is the words in lower case, joined by hyphens, exactly like this:
-              \(words.canonical)
-            """ + "\n"
-    }
-
-    /// Keys `owner, words, password, phones, drives: [{name, id}], printed`.
-    package var json: JSONValue {
-        .members([
-            "owner": .string(owner.rawValue),
-            "words": .array(words.words.map(JSONValue.string)),
-            "password": .string(words.canonical),
-            "phones": .array(phones.map(JSONValue.string)),
-            "drives": .array(
-                drives.map { .members(["name": .string($0.name), "id": .string($0.id.rawValue)]) }),
-            "printed": .string(RFC3339.text(printed)),
-        ])
-    }
-}
 
 extension Box {
     /// The restic password of an owner.
@@ -76,6 +24,28 @@ extension Box {
             drives: configuration.drives.map { ($0.name, $0.id) },
             phones: phones.map { HostileText.escaped($0.name, limit: 60) },
             printed: clock.now())
+    }
+
+    /// Writes an owner's sheet as a page to print: a new file of the caller's alone (0600), never
+    /// over another, never on an enrolled drive, where it would lie beside what it opens.
+    package func writePage(
+        _ sheet: RecoverySheet, to path: String
+    ) throws(ApplianceError) {
+        let place = FolderPlace(path)
+        let folder = FolderPlace(StateFiles.parentPath(path))
+        let box = FolderPlace(configuration.state)
+        for drive in configuration.drives {
+            let root = FolderPlace(drive.path)
+            // A drive that is a filesystem of its own can be reached by other paths too.
+            let isOnIt = !root.sharesFilesystem(with: box) && folder.sharesFilesystem(with: root)
+            guard place.isInside(root) || isOnIt else { continue }
+            throw ApplianceError(
+                .usage,
+                "\(HostileText.escaped(path)) lies on drive \(HostileText.escaped(drive.name)): "
+                    + "a sheet must not lie beside the backups that it opens.",
+                whatToDo: "Name a file elsewhere, print it, and remove it.")
+        }
+        try StateFiles.create(Array(sheet.page.utf8), at: path)
     }
 
     /// Remembers that an owner's sheet was shown, once it really was.

@@ -62,6 +62,29 @@ package enum StateFiles {
         }
     }
 
+    /// Writes `bytes` durably into a new file for the caller alone (0600); `usage` when something
+    /// has the name already, be it a link.
+    package static func create(_ bytes: [UInt8], at path: String) throws(ApplianceError) {
+        let descriptor = unsafe holdfast_openat(
+            AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            guard errno == EEXIST else { throw failure("\(shown(path)) cannot be written") }
+            throw ApplianceError(
+                .usage, "\(shown(path)) exists already.",
+                whatToDo: "Name another file, or remove it first.")
+        }
+        do throws(ApplianceError) {
+            defer { Glibc.close(descriptor) }
+            try writeAll(bytes, to: descriptor, path)
+            guard fsync(descriptor) == 0 || errno == EINVAL else {
+                throw failure("\(shown(path)) cannot be made durable")
+            }
+        } catch {
+            unsafe unlink(path)
+            throw error
+        }
+    }
+
     /// The whole file, or nil when there is none.
     package static func read(_ path: String) throws(ApplianceError) -> [UInt8]? {
         let descriptor = unsafe holdfast_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0)
@@ -93,6 +116,11 @@ package enum StateFiles {
 
     /// The names in a folder, sorted, without temporary files; empty when there is no folder.
     package static func names(in path: String) throws(ApplianceError) -> [String] {
+        try allNames(in: path).filter { !$0.contains("-tmp-") }.sorted()
+    }
+
+    /// All names in a folder, in no order; empty when there is no folder.
+    static func allNames(in path: String) throws(ApplianceError) -> [String] {
         guard let folder = unsafe opendir(path) else {
             if errno == ENOENT { return [] }
             throw failure("The folder \(shown(path)) cannot be listed")
@@ -105,9 +133,9 @@ package enum StateFiles {
             let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { buffer in
                 unsafe String(decoding: buffer.prefix { $0 != 0 }, as: UTF8.self)
             }
-            if name != ".", name != "..", !name.contains("-tmp-") { names.append(name) }
+            if name != ".", name != ".." { names.append(name) }
         }
-        return names.sorted()
+        return names
     }
 
     /// Removes a file; a missing one is fine.
@@ -137,7 +165,7 @@ package enum StateFiles {
         return joined.isEmpty ? "." : joined
     }
 
-    private static func syncFolder(_ path: String) throws(ApplianceError) {
+    static func syncFolder(_ path: String) throws(ApplianceError) {
         let descriptor = unsafe holdfast_openat(
             AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
         guard descriptor >= 0 else {
@@ -149,7 +177,7 @@ package enum StateFiles {
         }
     }
 
-    private static func writeAll(
+    static func writeAll(
         _ bytes: [UInt8], to descriptor: Int32, _ path: String
     ) throws(ApplianceError) {
         var written = 0
@@ -165,9 +193,9 @@ package enum StateFiles {
         }
     }
 
-    private static func shown(_ path: String) -> String { HostileText.escaped(path) }
+    static func shown(_ path: String) -> String { HostileText.escaped(path) }
 
-    private static func failure(_ what: String) -> ApplianceError {
+    static func failure(_ what: String) -> ApplianceError {
         ApplianceError(
             .configuration, "\(what): \(SystemCall.reason(errno)).",
             whatToDo: "Check the folder's owner, its space and that it is not read-only.")
