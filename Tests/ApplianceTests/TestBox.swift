@@ -2,6 +2,8 @@ import BackupCore
 import ControlAPI
 import Drives
 import Foundation
+import ResticFormat
+import Synchronization
 
 @testable import Appliance
 
@@ -33,10 +35,12 @@ final class TestBox {
                 .init(id: drive.id, name: name, path: root + "/" + name))
         }
         (first, second) = (ids[0], ids[1])
-        box = try Composition.box(
+        var box = try Composition.box(
             configuration,
             in: Surroundings(
                 variables: [:], isRoot: false, workingFolder: root, hostname: "box"))
+        box.keyCost = .forTests
+        self.box = box
         try box.store.remember(driveSet: set)
     }
 
@@ -66,6 +70,16 @@ final class TestBox {
         return hold.given.map(\.file.relativePath)
     }
 
+    /// A drive's folder.
+    func drive(_ name: String) -> String { root + "/\(name)" }
+
+    /// The same installation on drives whose system calls meet `fault`.
+    func box(meeting fault: FailingCall) -> Box {
+        var box = box
+        box.driveFault = fault.hook
+        return box
+    }
+
     /// Gives a drive's folder another name, so that the drive is absent; or back.
     func rename(_ name: String, to other: String) throws {
         try FileManager.default.moveItem(
@@ -88,6 +102,48 @@ final class TestBox {
         try box.store.remember(phone)
         return phone
     }
+}
+
+/// Makes the n-th call that changes a drive fail, once or from then on.
+final class FailingCall: Sendable {
+    private let count = Mutex(0)
+    private let failing: Int
+    private let isSticky: Bool
+
+    /// Fails call `failing`, from 1.
+    init(_ failing: Int, isSticky: Bool = false) {
+        self.failing = failing
+        self.isSticky = isSticky
+    }
+
+    /// Whether there were so many calls.
+    var didFail: Bool { count.withLock { $0 >= failing } }
+
+    var hook: DriveFaultHook {
+        let changes: Set<DriveCall> = [
+            .create, .allocate, .write, .sync, .close, .rename, .unlink, .makeDirectory,
+            .removeDirectory,
+        ]
+        return { call in
+            guard changes.contains(call) else { return nil }
+            let number = self.count.withLock { count in
+                count += 1
+                return count
+            }
+            return number == self.failing || self.isSticky && number > self.failing
+                ? .error(EIO) : nil
+        }
+    }
+}
+
+/// Every file beneath a folder with its bytes.
+func tree(_ folder: String) -> [String: Data] {
+    var found: [String: Data] = [:]
+    let names = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String }
+    for name in names ?? [] {
+        found[name] = FileManager.default.contents(atPath: folder + "/" + name)
+    }
+    return found
 }
 
 /// The names in a folder, sorted.

@@ -135,8 +135,10 @@ package struct DriveDocument: Hashable, Sendable {
     package var lastVerified: Timestamp?
     /// Other enrolled drives on the same block device.
     package var sameDeviceAs: [DriveID]
+    /// What is to be done on it once it is there.
+    package var pending: [PendingWork] = []
 
-    /// A drive with every field given.
+    /// A drive with every field given, and nothing pending.
     package init(
         id: DriveID, name: String, path: String, state: String, message: String,
         freeBytes: UInt64?, totalBytes: UInt64?, lastVerified: Timestamp?,
@@ -153,8 +155,8 @@ package struct DriveDocument: Hashable, Sendable {
         self.sameDeviceAs = sameDeviceAs
     }
 
-    /// Keys `id, name, path, state, free_bytes, total_bytes, last_verified`, and `message` and
-    /// `same_device_as`.
+    /// Keys `id, name, path, state, free_bytes, total_bytes, last_verified`, and `message`,
+    /// `same_device_as` and `pending: [{kind, owner}]`.
     package var json: JSONValue {
         .members([
             "id": .string(id.rawValue), "name": .string(name), "path": .string(path),
@@ -164,6 +166,7 @@ package struct DriveDocument: Hashable, Sendable {
             "last_verified": lastVerified.map { .string(RFC3339.text($0)) } ?? .null,
             "message": .string(message),
             "same_device_as": .array(sameDeviceAs.map { .string($0.rawValue) }),
+            "pending": .array(pending.map(\.json)),
         ])
     }
 }

@@ -156,40 +156,12 @@ struct DrivesCommand: BoxCommand {
                 drive.lastVerified.map {
                     "verified " + RFC3339.text(Timestamp(seconds: $0.seconds))
                 }
-                    ?? "never verified", HostileText.escaped(drive.path, limit: 60), drive.message,
+                    ?? "never verified", HostileText.escaped(drive.path, limit: 60),
+                ([drive.message] + drive.pending.map(\.sentence)).filter { !$0.isEmpty }
+                    .joined(separator: " "),
             ]
         }
         Table.print(["DRIVE", "NAME", "STATE", "SPACE", "READ BACK", "PATH", ""], rows)
-        return .done
-    }
-}
-
-/// `holdfast owners`
-struct OwnersCommand: BoxCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "owners", abstract: "Show the owners and the phones of each.")
-
-    @ParentCommand var parent: Holdfast
-    @OptionGroup var filter: FilterOptions
-    @OptionGroup var output: OutputOptions
-
-    func run(_ box: Box) async throws -> BackupCore.ExitCode {
-        let owners = try box.ownerDocuments(filter.filter())
-        if output.json {
-            Terminal.out(JSONValue.array(owners.map(\.json)).line)
-            return .done
-        }
-        if owners.isEmpty { Terminal.err("There is no owner yet: the first backup makes one.") }
-        let rows = owners.map { document in
-            let phones = document.phones.map {
-                "\(HostileText.escaped($0.name, limit: 30)) (\($0.id))"
-            }
-            return [
-                document.owner.id.rawValue, phones.joined(separator: ", "),
-                document.owner.sheetShown == nil ? "sheet never shown" : "sheet shown",
-            ]
-        }
-        Table.print(["OWNER", "PHONES", "SHEET"], rows)
         return .done
     }
 }

@@ -4,7 +4,6 @@ package import BackupCore
 /// about people: no name, serial, path or file name fits in.
 package struct JournalRecord: Hashable, Sendable {
     /// A stable word, in snake_case: `enrolled`, `committed`, `run`, `heal`, `check`, `tombstone`,
-    /// A stable word, in snake_case: `enrolled`, `committed`, `run`, `heal`, `check`, `tombstone`,
     /// `tombstones`, `erased`, `erasure_done`.
     package let kind: String
     let fields: FlatJSON

@@ -42,12 +42,13 @@ extension ResticSnapshotRepository {
         return ResticSnapshotRepository(parts, backend: backend, key: masterKey, options: options)
     }
 
-    /// The master key that `password` opens, tried with every key file of every copy.
+    /// The master key that `password` opens, tried with every key file of every copy but
+    /// `retired` ones.
     ///
     /// `wrongPassword` when there are good key files and none opens; `damaged` or `missing` when
     /// there is no good one. A key that opens must also open the config, as restic has it.
     package static func unlock(
-        backend: any RepositoryBackend, password: String
+        backend: any RepositoryBackend, password: String, except retired: Set<ContentID> = []
     ) async throws(RepositoryError) -> MasterKey {
         let files = CopyReader(backend)
         let listed: [StoredFile]
@@ -58,7 +59,7 @@ extension ResticSnapshotRepository {
         let thread = DedicatedThread(name: "unlock")
         var failure = RepositoryError(.missing, "the repository has no key file")
         var goodCount = 0
-        for id in Set(listed.map(\.name.id)).sorted() {
+        for id in Set(listed.map(\.name.id)).subtracting(retired).sorted() {
             let opened: MasterKey?
             do throws(RepositoryError) {
                 let bytes = try await files.read(FileName(.key, id)) { $0 }

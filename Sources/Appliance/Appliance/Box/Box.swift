@@ -1,5 +1,7 @@
 package import BackupCore
+import Drives
 import Logging
+import ResticFormat
 
 /// One installation at work: its configuration, its state and the parts that do the work.
 ///
@@ -11,6 +13,10 @@ package struct Box: Sendable {
     let clock: any RunClock
     let families: [any DeviceFamily]
     let log: Logger
+    /// How dear new key files make it to try a password; tests take less.
+    var keyCost = ScryptCost.standard
+    /// Tests make system calls on drives fail with it.
+    var driveFault: DriveFaultHook?
 
     /// An installation of these parts.
     init(

@@ -264,6 +264,27 @@ package struct Catalog: Sendable {
         } ?? []
     }
 
+    /// Forgets what is known of an owner: counts, copies, names. Runs stay, which are ids and
+    /// numbers. What was in the file is overwritten.
+    func forget(_ owner: OwnerID, phones: [PhoneID], snapshots: [ContentID]) {
+        write { database in
+            try database.execute(sql: "PRAGMA secure_delete = ON")
+            try database.execute(
+                sql: "DELETE FROM verified WHERE owner = ?", arguments: [owner.rawValue])
+            for phone in phones {
+                try database.execute(
+                    sql: "DELETE FROM phones WHERE id = ?", arguments: [phone.rawValue])
+            }
+            for snapshot in snapshots {
+                for (table, column) in [("snapshots", "id"), ("copies", "snapshot")] {
+                    try database.execute(
+                        sql: "DELETE FROM \(table) WHERE \(column) = ?",
+                        arguments: [snapshot.hex])
+                }
+            }
+        }
+    }
+
     private func read<Value>(_ body: (Database) throws -> Value) -> Value? {
         try? database.read(body)  // a cache that fails is a cache that knows nothing
     }

@@ -44,8 +44,7 @@ package struct SheetWords: Hashable, Sendable {
     /// Reads words as people type them: any case, with numbers, spaces, hyphens, line ends, dots
     /// or commas between words or none at all. Only letters count.
     package init(reading text: String) throws(Problem) {
-        let alphabet = UInt8(ascii: "a")...UInt8(ascii: "z")
-        let letters = text.lowercased().utf8.filter { alphabet.contains($0) }
+        let letters = Self.letters(of: text)
         guard letters.count == 45 else { throw Problem.length(letters.count) }
         var values: [UInt16] = []
         for word in 0..<9 {
@@ -57,6 +56,21 @@ package struct SheetWords: Hashable, Sendable {
         let bytes = values.dropLast().flatMap { [UInt8($0 >> 8), UInt8($0 & 0xFF)] }
         guard values.last == Self.checksum(bytes) else { throw Problem.checksum }
         self.bytes = bytes
+    }
+
+    /// Nine words as they were typed, in lower case, right or wrong; nil when their letters are
+    /// not nine words' number.
+    static func groups(of text: String) -> [String]? {
+        let letters = letters(of: text)
+        guard letters.count == 45 else { return nil }
+        return stride(from: 0, to: 45, by: 5).map {
+            String(decoding: letters[$0..<$0 + 5], as: UTF8.self)
+        }
+    }
+
+    private static func letters(of text: String) -> [UInt8] {
+        let alphabet = UInt8(ascii: "a")...UInt8(ascii: "z")
+        return text.lowercased().utf8.filter { alphabet.contains($0) }
     }
 
     /// The nine words in lower case.

@@ -9,6 +9,8 @@ struct OpeningCopy: Sendable {
     let key: MasterKey
     let purpose: OwnerHold.Purpose
     let seed: RepositorySeed?
+    /// Key files that were replaced, which a drive that was away still has.
+    let retired: RetiredKeys
     let diary: LockDiaryFile
     /// Own locks of earlier runs, removed from every drive that is there.
     let swept: [ContentID]
@@ -17,12 +19,13 @@ struct OpeningCopy: Sendable {
 
     init(
         owner: OwnerID, key: MasterKey, purpose: OwnerHold.Purpose, seed: RepositorySeed?,
-        diary: LockDiaryFile, store: StateStore, clock: any RunClock
+        retired: RetiredKeys, diary: LockDiaryFile, store: StateStore, clock: any RunClock
     ) {
         self.owner = owner
         self.key = key
         self.purpose = purpose
         self.seed = seed
+        self.retired = retired
         self.diary = diary
         swept = diary.known
         self.store = store
@@ -34,6 +37,8 @@ struct OpeningCopy: Sendable {
         /// nil where a check goes without one, or where there is no repository to lock.
         var lock: RepositoryLock?
         var given: [CopyFinding] = []
+        /// Whether key files that were replaced were removed now.
+        var hasRetired = false
     }
 
     func run(_ copy: DriveBackend) async -> Result<Opened, BackendError> {
@@ -53,6 +58,11 @@ struct OpeningCopy: Sendable {
             guard purpose != .check, let seed else { return .success(opened) }
             do throws(BackendError) {
                 opened.given = try await give(seed, to: copy)
+                if retired.isPending(on: copy.drive.id) {
+                    try await copy.retireKeys(
+                        retired.retired, keeping: retired.kept, at: clock.now())
+                    opened.hasRetired = true
+                }
             } catch {
                 await opened.lock?.release()
                 throw error

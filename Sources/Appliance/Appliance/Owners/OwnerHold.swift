@@ -19,9 +19,11 @@ struct OwnerHold: Sendable {
         /// Removes: exclusive locks, and the drives are caught up before anything goes. A drive
         /// without the repository does not take part.
         case retention
+        /// Changes key files; exclusive locks.
+        case keys
 
         /// Whether other programs must stay out, even readers that lock.
-        var isExclusive: Bool { self == .heal || self == .retention }
+        var isExclusive: Bool { [.heal, .retention, .keys].contains(self) }
         /// Whether the drives are brought to the same files first.
         var catchesUp: Bool { self == .backup || self == .retention }
     }
@@ -100,6 +102,8 @@ extension Box {
         under boxLock: BoxLock, events: @escaping RunEventSink
     ) async throws -> OwnerHold {
         let drives = try roster.required()
+        // Under the lock, which an erasure holds too.
+        guard !store.isErased(owner) else { throw Self.erased(owner) }
         let opened = try await masterKey(of: owner, on: drives)
         if opened.isByWordsOnly { tellDamagedPassword(of: owner, events) }
         let key = opened.key
@@ -109,9 +113,10 @@ extension Box {
         var copies: [DriveBackend] = []
         var locks: [DriveID: RepositoryLock] = [:]
         var given: [CopyFinding] = []
+        var retired: [DriveID] = []
         let opening = OpeningCopy(
-            owner: owner, key: key, purpose: purpose, seed: seed, diary: diary, store: store,
-            clock: clock)
+            owner: owner, key: key, purpose: purpose, seed: seed,
+            retired: try store.retiredKeys(of: owner), diary: diary, store: store, clock: clock)
         await withTaskGroup(of: (Int, DriveBackend, Result<OpeningCopy.Opened, BackendError>).self)
         {
             group in
@@ -126,6 +131,7 @@ extension Box {
                     opened.append((position, copy))
                     locks[copy.drive.id] = result.lock
                     given += result.given
+                    if result.hasRetired { retired.append(copy.drive.id) }
                 case .failure(let error):
                     let drive = copy.drive.id
                     behind[drive] = BackendError(
@@ -139,6 +145,7 @@ extension Box {
             owner: owner, key: key, copies: copies, behind: behind, catchUp: nil, seed: seed,
             given: given, locks: locks, boxLock: boxLock)
         tellGiven(given, on: roster, events)
+        noteRetired(on: retired, of: owner)
         guard !copies.isEmpty else { throw DriveRoster.worst(behind) }
         guard purpose.catchesUp else { return hold }
         return await catchUp(hold, on: roster, locks: locks, boxLock: boxLock, events: events)
@@ -169,6 +176,16 @@ extension Box {
             copies: hold.copies.filter { report.behind[$0.drive.id] == nil },
             behind: hold.behind.merging(report.behind) { _, new in new }, catchUp: report,
             seed: hold.seed, given: hold.given, locks: locks, boxLock: boxLock)
+    }
+
+    /// Remembers on which drives key files that were replaced are gone.
+    func noteRetired(on drives: [DriveID], of owner: OwnerID) {
+        guard !drives.isEmpty else { return }
+        // What is not remembered is done once more and harms nothing.
+        try? store.rememberRetired(on: drives, of: owner)
+        log.notice(
+            "replaced keys removed",
+            metadata: ["owner": "\(owner)", "drives": "\(drives.count)"])
     }
 
     private func tellDamagedPassword(of owner: OwnerID, _ events: RunEventSink) {

@@ -106,14 +106,16 @@ extension Box {
         return repaired
     }
 
-    /// Copies an owner's config and keys from the drives to the state folder; `judge` tells a
-    /// good config from a damaged one.
+    /// Copies an owner's config and keys from the drives to the state folder, without key files
+    /// that were retired; `judge` tells a good config from a damaged one.
     func rebuildSeed(
-        of owner: OwnerID, from backend: any RepositoryBackend,
+        of owner: OwnerID, from backend: MirroredBackend,
         judge: @escaping ConfigJudge = { !$0.isEmpty }
     ) async throws {
         var keys: [(id: ContentID, bytes: [UInt8])] = []
-        for file in try await backend.list(.key) {
+        let retired = try store.retiredKeys(of: owner).retired
+            .union(await DriveBackend.retiredKeys(on: backend.copies))
+        for file in try await backend.list(.key) where !retired.contains(file.name.id) {
             for copy in 0..<backend.copyCount {
                 // A copy that is absent or damaged is passed over: one good one is enough.
                 guard let bytes = try? await backend.read(file.name, range: nil, copy: copy),
@@ -139,21 +141,23 @@ extension Box {
         return nil
     }
 
+    /// Random bytes of the wrong number.
+    static let noRandomKey = ApplianceError(
+        .key, "No random key could be made.", whatToDo: "This is our bug; please report it.")
+
     /// Makes a new owner: secrets and first files durable in the state folder. The password comes
     /// last, so that an owner exists only when everything else of it does.
     func makeOwner() async throws(ApplianceError) -> OwnerRecord {
         guard let secrets = OwnerSecrets.random(), let words = secrets.words else {
-            throw ApplianceError(
-                .key, "No random key could be made.",
-                whatToDo: "This is our bug; please report it.")
+            throw Self.noRandomKey
         }
         let owner = OwnerRecord(
             id: OwnerID(trusted: "owner-" + RandomText.hex(4)), created: clock.now())
-        let (hostname, created) = (configuration.hostname, owner.created)
+        let (hostname, created, cost) = (configuration.hostname, owner.created, keyCost)
         let repository = await DedicatedThread(name: "new-keys").run {
             NewRepository.make(
                 passwords: [secrets.password, words.canonical], hostname: hostname,
-                created: created)
+                created: created, cost: cost)
         }
         try store.remember(owner)
         try store.remember(

@@ -41,7 +41,7 @@ extension Box {
             // A drive that cannot be listed now tells nothing; the run itself says why.
             found.formUnion((try? await drive.owners()) ?? [])
         }
-        return found.subtracting(known).sorted()
+        return found.subtracting(known).filter { !store.isErased($0) }.sorted()
     }
 
     /// What a person should know of an owner on the drives that the box does not know.
@@ -52,6 +52,8 @@ extension Box {
     /// Throws `key` while backups of `owner`, whose secrets the box lost, may lie on a drive: the
     /// phone's backups must never silently begin anew.
     func refuseLost(_ owner: OwnerID, on roster: DriveRoster) async throws {
+        // An erased owner is not lost: the phone begins anew, as was asked for.
+        guard !store.isErased(owner) else { return }
         let isOnDrive = try await unknownOwners(on: roster).contains(owner)
         let isInState = StateFiles.isFolder(store.folder(of: owner))
         // Nothing of it is left anywhere, and no drive could tell otherwise: it is gone.

@@ -7,12 +7,20 @@ import Glibc
 package struct OwnerDocument: Hashable, Sendable {
     package let owner: OwnerRecord
     package let phones: [PhoneRecord]
+    /// Drives on which something of the owner is still to be done: an erasure when it was
+    /// erased, else key files that were replaced.
+    package let pending: [DriveID]
+    /// Whether a change of keys was begun and did not come to its end.
+    package var isRotating = false
+    /// When the owner was erased; nil for one that is there.
+    package var erased: Timestamp?
 
-    /// Keys `id, created, sheet_shown, phones: [{id, name, family, model}]`.
+    /// Keys `id, created, sheet_shown, phones: [{id, name, family, model}], sheet_proved, state
+    /// (active|rotating|erasing), pending_drives, erased`.
     package var json: JSONValue {
         .members([
             "id": .string(owner.id.rawValue),
-            "created": .string(RFC3339.text(owner.created)),
+            "created": erased == nil ? .string(RFC3339.text(owner.created)) : .null,
             "sheet_shown": .optional(owner.sheetShown.map { RFC3339.text($0) }),
             "phones": .array(
                 phones.map { phone in
@@ -22,21 +30,43 @@ package struct OwnerDocument: Hashable, Sendable {
                         "model": .string(phone.model),
                     ])
                 }),
+            "sheet_proved": .optional(owner.sheetProved.map { RFC3339.text($0) }),
+            "state": .string(erased != nil ? "erasing" : isRotating ? "rotating" : "active"),
+            "pending_drives": .array(pending.map { .string($0.rawValue) }),
+            "erased": .optional(erased.map { RFC3339.text($0) }),
         ])
     }
 }
 
 extension Box {
-    /// The owners and the phones of each.
+    /// The owners and the phones of each; then those who were erased, while a drive still has
+    /// something of them.
     package func ownerDocuments(_ filter: QueryFilter) throws -> [OwnerDocument] {
+        let drives = configuration.drives.map(\.id)
+        let erased = try store.erasedOwners().filter { erased in
+            erased.isConfirmed && !erased.done.isSuperset(of: drives)
+                && (filter.owner == nil || filter.owner == erased.id) && filter.phone == nil
+        }
         let phones = try store.phones()
-        return try owners(filter.owner).compactMap { owner in
+        let owners = erased.contains { $0.id == filter.owner } ? [] : try owners(filter.owner)
+        var documents: [OwnerDocument] = []
+        for owner in owners {
             let own = phones.filter { $0.owner == owner.id }
             guard filter.phone == nil || own.contains(where: { $0.id == filter.phone }) else {
-                return nil
+                continue
             }
-            return OwnerDocument(owner: owner, phones: own)
+            let retired = try store.retiredKeys(of: owner.id)
+            documents.append(
+                OwnerDocument(
+                    owner: owner, phones: own, pending: drives.filter { retired.isPending(on: $0) },
+                    isRotating: try store.rotation(of: owner.id) != nil))
         }
+        return documents
+            + erased.map { erased in
+                OwnerDocument(
+                    owner: OwnerRecord(id: erased.id, created: .zero), phones: [],
+                    pending: drives.filter { !erased.done.contains($0) }, erased: erased.time)
+            }
     }
 
     /// The enrolled drives as they are now.
@@ -49,10 +79,14 @@ extension Box {
     /// The documents of a roster.
     func documents(_ roster: DriveRoster) async -> [DriveDocument] {
         let neighbours = roster.neighbours()
+        // What cannot be read of the state folder now is told by whoever needs it.
+        let pending = (try? await pendingWork(on: roster)) ?? [:]
         var documents: [DriveDocument] = []
         for slot in roster.slots {
-            documents.append(
-                await document(slot, sameDeviceAs: (neighbours[slot.entry.id] ?? []).sorted()))
+            var document = await document(
+                slot, sameDeviceAs: (neighbours[slot.entry.id] ?? []).sorted())
+            document.pending = pending[slot.entry.id] ?? []
+            documents.append(document)
         }
         return documents
     }
@@ -96,7 +130,7 @@ extension Box {
     /// When the owner on the drive that was verified longest ago was; nil while one never was.
     private func lastVerified(_ drive: Drive) async throws(BackendError) -> Timestamp? {
         var oldest: Timestamp?
-        for owner in try await drive.owners() {
+        for owner in try await drive.owners() where !store.isErased(owner) {
             guard let time = catalog.verified(drive.id, owner: owner) else { return nil }
             oldest = min(oldest ?? time, time)
         }

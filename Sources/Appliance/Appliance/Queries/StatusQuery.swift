@@ -20,17 +20,20 @@ package struct StatusDocument: Sendable {
     package let drives: [DriveDocument]
     /// Owners whose sheet was never shown.
     package let ownersWithoutSheet: [OwnerID]
+    /// Owners whose sheet was shown and never typed in again.
+    package let ownersWithoutProof: [OwnerID]
     package let runs: [Catalog.RunFacts]
     /// Sentences for people, most important first.
     package let warnings: [String]
 
-    /// Keys `phones, drives, owners_without_sheet, runs, warnings`.
+    /// Keys `phones, drives, owners_without_sheet, runs, warnings, owners_without_proof`.
     package var json: JSONValue {
         .members([
             "phones": .array(phones.map(Self.json)), "drives": .array(drives.map(\.json)),
             "owners_without_sheet": .array(ownersWithoutSheet.map { .string($0.rawValue) }),
             "runs": .array(runs.map(Self.json)),
             "warnings": .array(warnings.map(JSONValue.string)),
+            "owners_without_proof": .array(ownersWithoutProof.map { .string($0.rawValue) }),
         ])
     }
 
@@ -71,13 +74,17 @@ extension Box {
             (filter.phone == nil || phone.id == filter.phone)
                 && (filter.owner == nil || phone.owner == filter.owner)
         }.map { status(of: $0, list, enrolled: roster.enrolled.count) }
-        let unshown = try owners(filter.owner).filter { $0.sheetShown == nil }.map(\.id)
+        let owners = try owners(filter.owner)
+        let unshown = owners.filter { $0.sheetShown == nil }.map(\.id)
+        let unproved = owners.filter { $0.sheetShown != nil && $0.sheetProved == nil }.map(\.id)
         var warnings = ownerWarnings(
             list, unknown: filter.owner == nil ? try await unknownOwners(on: roster) : [])
         warnings += self.warnings(
             phones, drives, unshown, isAnyDriveThere: !roster.present.isEmpty)
+        warnings += try keyWarnings(drives, owners.map(\.id), unproved)
         return StatusDocument(
             phones: phones, drives: drives, ownersWithoutSheet: unshown,
+            ownersWithoutProof: unproved,
             runs: catalog.runs(limit: 10), warnings: warnings)
     }
 
@@ -101,6 +108,26 @@ extension Box {
         return failures.map { "Owner \($0.key): \($0.value.explanation)" }
             + unknown.map(Self.unknownOwner)
             + (list?.damagedPasswords ?? []).map(OpenedKey.warning)
+    }
+
+    /// What is left to do about keys and erasures, and last the sheets that nobody tried.
+    private func keyWarnings(
+        _ drives: [DriveDocument], _ owners: [OwnerID], _ unproved: [OwnerID]
+    ) throws(ApplianceError) -> [String] {
+        var warnings = drives.flatMap { drive in
+            drive.pending.map { "Drive \(HostileText.escaped(drive.name)): \($0.sentence)" }
+        }
+        for owner in owners where try store.rotation(of: owner) != nil {
+            warnings.append(
+                "New keys of \(owner) were made and are not in use yet; the old ones still hold. "
+                    + "Finish it: holdfast key rotate --owner \(owner)")
+        }
+        for owner in unproved {
+            warnings.append(
+                "The recovery sheet of \(owner) was printed and never tried. Type it in once: "
+                    + "holdfast key sheet --prove --owner \(owner)")
+        }
+        return warnings
     }
 
     private func warnings(

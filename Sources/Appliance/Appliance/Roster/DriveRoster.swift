@@ -75,7 +75,8 @@ struct DriveRoster: Sendable {
 extension Box {
     /// How drives are used by this installation.
     var driveOptions: DriveOptions {
-        DriveOptions(clock: clock, reserveBytes: configuration.reserveBytes)
+        DriveOptions(
+            clock: clock, reserveBytes: configuration.reserveBytes, fault: driveFault)
     }
 
     /// Looks at every configured path and tells the drives by their ids, so that two that swapped

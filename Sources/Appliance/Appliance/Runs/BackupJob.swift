@@ -34,6 +34,7 @@ extension Box {
         do {
             let roster = try await roster()
             _ = try roster.required()
+            await finishPending(on: roster, events: events)
             var phones = PhoneWait(self, for: options.choice, wait: wait, events: events)
             while let phone = try await phones.next() {
                 let job = BackupJob(

@@ -9,7 +9,7 @@ extension Box {
     package func check(
         _ filter: QueryFilter, readData: Bool, wait: Int?, events: @escaping RunEventSink
     ) async -> RunSummary {
-        await audit(.check, filter, wait: wait) { owner, roster, wait, run in
+        await audit(.check, filter, wait: wait, events: events) { owner, roster, wait, run in
             try await checkOwner(
                 owner, filter, on: roster, readData: readData, wait: wait, run: run,
                 events: events)
@@ -21,7 +21,7 @@ extension Box {
     package func heal(
         _ filter: QueryFilter, wait: Int?, events: @escaping RunEventSink
     ) async -> RunSummary {
-        await audit(.heal, filter, wait: wait) { owner, roster, wait, run in
+        await audit(.heal, filter, wait: wait, events: events) { owner, roster, wait, run in
             try await healOwner(owner, on: roster, wait: wait, run: run, events: events)
         }
     }
@@ -29,6 +29,7 @@ extension Box {
     /// Does `work` for each owner and sums up.
     private func audit(
         _ kind: JournalRecord.AuditKind, _ filter: QueryFilter, wait: Int?,
+        events: @escaping RunEventSink,
         _ work: (OwnerID, DriveRoster, Duration, RunID) async throws -> AuditResult
     ) async -> RunSummary {
         let run = newRun()
@@ -41,6 +42,8 @@ extension Box {
             known = roster
             _ = try roster.required()
             try refuseUnknown(filter, roster)
+            // A check only looks.
+            if kind == .heal { await finishPending(on: roster, events: events) }
             let limit = Duration.seconds(wait ?? configuration.waitSeconds)
             for owner in try owners(filter.owner) {
                 do {

@@ -16,6 +16,7 @@ struct Adoption: Sendable {
 
     /// Adopts every owner on the drives whose keys this box does not have.
     func run() async throws -> [OwnerID] {
+        try await box.learnErasures(from: drives)
         var adopted: [OwnerID] = []
         for (owner, copies) in try await owners() where await !isKnown(owner) {
             try await adopt(owner, copies)
@@ -33,7 +34,7 @@ struct Adoption: Sendable {
     private func owners() async throws -> [(OwnerID, [DriveBackend])] {
         var found: [OwnerID: [DriveBackend]] = [:]
         for drive in drives {
-            for owner in try await drive.owners() {
+            for owner in try await drive.owners() where !box.store.isErased(owner) {
                 found[owner, default: []].append(drive.repository(owner))
             }
         }
@@ -42,23 +43,42 @@ struct Adoption: Sendable {
 
     private func adopt(_ owner: OwnerID, _ copies: [DriveBackend]) async throws {
         let mirror = MirroredBackend(copies)
+        // A drive that was away during a rotation still has what the old words open.
+        let retired = await DriveBackend.retiredKeys(on: copies)
         let (secrets, key) = try await ask(owner) { password in
             do throws(RepositoryError) {
                 return try await ResticSnapshotRepository.unlock(
-                    backend: mirror, password: password)
+                    backend: mirror, password: password, except: retired)
             } catch  where error.code == .wrongPassword {
                 return nil
             }
         }
-        // Who typed the words has the sheet.
+        // Who typed the words has the sheet, and it is right.
         try box.store.remember(
             OwnerRecord(
                 id: owner, created: box.clock.now(),
-                sheetShown: secrets.words == nil ? nil : box.clock.now()))
+                sheetShown: secrets.words == nil ? nil : box.clock.now(),
+                sheetProved: secrets.words == nil ? nil : box.clock.now()))
         try await box.rebuildSeed(of: owner, from: mirror)
+        try await remember(retired, of: owner, copies, opened: secrets)
         try await rebuildPhones(of: owner, mirror, key)
         try box.store.remember(secrets, of: owner)
         box.log.notice("owner adopted", metadata: ["owner": "\(owner)"])
+    }
+
+    /// Goes on with a rotation that the box before did not finish on every drive.
+    private func remember(
+        _ retired: Set<ContentID>, of owner: OwnerID, _ copies: [DriveBackend],
+        opened secrets: OwnerSecrets
+    ) async throws {
+        guard !retired.isEmpty else { return }
+        let facts = try await box.keyFacts(
+            of: owner, on: copies, openedBy: secrets.passwords)
+        let kept = facts.filter { $0.origin == .current && !retired.contains($0.id) }
+        // Nothing goes while it is not known what must stay.
+        guard !kept.isEmpty else { return }
+        try box.store.remember(
+            RetiredKeys(retired: retired, kept: Set(kept.map(\.id)), done: []), of: owner)
     }
 
     /// Asks for an owner's words until they open something.

@@ -2,6 +2,7 @@ import BackupCore
 import ControlAPI
 import Drives
 import Logging
+import Synchronization
 
 /// Enrols folders as drives, or adopts drives that are enrolled already.
 package struct SetupJob: Sendable {
@@ -259,6 +260,11 @@ package struct SetupJob: Sendable {
     private func conclude(_ report: inout SetupReport) async throws {
         let box = try Composition.box(report.configuration, in: surroundings)
         let roster = try await box.roster()
+        let told = Mutex<[String]>([])
+        await box.finishPending(on: roster) { event in
+            if case .notice(let notice) = event { told.withLock { $0.append(notice.message) } }
+        }
+        report.notes += told.withLock { $0 }
         report.drives = await box.documents(roster)
         if report.drives.count < 2 {
             report.notes.append(

@@ -23,13 +23,14 @@ package struct RepositorySeed: Sendable {
 }
 
 extension StateStore {
-    /// An owner's seed; nil when no key file of it is whole.
+    /// An owner's seed, without key files that were retired; nil when no key file of it is whole.
     package func seed(of owner: OwnerID) throws(ApplianceError) -> RepositorySeed? {
         let folder = folder(of: owner)
+        let retired = try retiredKeys(of: owner).retired
         let config = try StateFiles.read(folder + "/config") ?? []
         var keys: [(id: ContentID, bytes: [UInt8])] = []
         for name in try StateFiles.names(in: folder + "/keys") {
-            guard let id = ContentID(hex: name),
+            guard let id = ContentID(hex: name), !retired.contains(id),
                 let bytes = try StateFiles.read(folder + "/keys/" + name),
                 ContentID.sha256(of: bytes) == id
             else { continue }
@@ -40,11 +41,16 @@ extension StateStore {
 
     /// Makes an owner's seed durable.
     package func remember(_ seed: RepositorySeed, of owner: OwnerID) throws(ApplianceError) {
-        let folder = folder(of: owner)
-        try StateFiles.makeFolder(folder + "/keys")
-        for key in seed.keys {
-            try StateFiles.write(key.bytes, to: folder + "/keys/\(key.id.hex)")
-        }
-        try StateFiles.write(seed.config, to: folder + "/config")
+        try add(keys: seed.keys, to: owner)
+        try StateFiles.write(seed.config, to: folder(of: owner) + "/config")
+    }
+
+    /// Adds key files to an owner's seed, durably.
+    func add(
+        keys: [(id: ContentID, bytes: [UInt8])], to owner: OwnerID
+    ) throws(ApplianceError) {
+        let folder = folder(of: owner) + "/keys"
+        try StateFiles.makeFolder(folder)
+        for key in keys { try StateFiles.write(key.bytes, to: "\(folder)/\(key.id.hex)") }
     }
 }

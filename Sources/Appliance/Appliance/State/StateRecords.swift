@@ -8,18 +8,26 @@ package struct OwnerRecord: Hashable, Sendable {
     /// When the recovery sheet was first printed; nil means the owner has no way back without
     /// this box.
     package var sheetShown: Timestamp?
+    /// When the words of the printed sheet were last typed in and opened the backups; nil means
+    /// nobody knows whether the sheet is right.
+    package var sheetProved: Timestamp?
 
     /// An owner whose sheet was not shown yet.
-    package init(id: OwnerID, created: Timestamp, sheetShown: Timestamp? = nil) {
+    package init(
+        id: OwnerID, created: Timestamp, sheetShown: Timestamp? = nil,
+        sheetProved: Timestamp? = nil
+    ) {
         self.id = id
         self.created = created
         self.sheetShown = sheetShown
+        self.sheetProved = sheetProved
     }
 
     var json: JSONValue {
         .members([
             "created": .string(RFC3339.text(created)),
             "sheet_shown": .optional(sheetShown.map { RFC3339.text($0) }),
+            "sheet_proved": .optional(sheetProved.map { RFC3339.text($0) }),
         ])
     }
 
@@ -28,6 +36,7 @@ package struct OwnerRecord: Hashable, Sendable {
         self.id = id
         self.created = created
         sheetShown = json["sheet_shown"]?.text.flatMap(RFC3339.time)
+        sheetProved = json["sheet_proved"]?.text.flatMap(RFC3339.time)
     }
 }
 

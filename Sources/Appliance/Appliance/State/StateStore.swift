@@ -12,6 +12,9 @@ import Glibc
 /// owners/<owner>/words          the recovery sheet's words
 /// owners/<owner>/config, keys/  the repository's first files, until every drive has them
 /// owners/<owner>/locks          ids of lock files of ours on the drives
+/// owners/<owner>/rotation.json  new secrets that are on their way to the drives
+/// owners/<owner>/retired.json   key files that were replaced, and which drives know
+/// erased/<owner>.json           who was erased, and on which drives
 /// phones/<phone>.json           owner, name and model of a phone
 /// catalog.sqlite                a cache, see Catalog
 /// ```
@@ -74,7 +77,7 @@ package struct StateStore: Sendable {
     /// there; whether the sheet was shown is then asked again.
     package func owner(_ id: OwnerID) throws(ApplianceError) -> OwnerRecord? {
         let folder = folder(of: id)
-        guard StateFiles.exists(folder + "/password") else { return nil }
+        guard StateFiles.exists(folder + "/password"), !isErased(id) else { return nil }
         if let bytes = try StateFiles.read(folder + "/owner.json"),
             let json = try? JSONValue.read(bytes),  // garbled is handled just below
             let owner = OwnerRecord(id: id, json: json)
