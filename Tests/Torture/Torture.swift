@@ -8,6 +8,9 @@ import Glibc
 enum Torture {
     static func main() async {
         holdfast_limit_allocator()
+        if let code = await TrialChild.serve(Array(CommandLine.arguments.dropFirst())) {
+            exit(code)
+        }
         do {
             exit(try await run(Array(CommandLine.arguments.dropFirst())) ? 0 : 1)
         } catch {
