@@ -125,6 +125,16 @@ import Testing
         #expect(opened.record == renewed)
     }
 
+    @Test func leftOverOfAKilledRenewalGoesWithTheNext() async throws {
+        let path = folder.folder("a")
+        let drive = try await DrivePair.enrol(path)
+        for number in 1...2 {
+            PlainFile.write("\(path)/holdfast/drive.json-tmp-\(number)", [0x7B])
+        }
+        _ = try await drive.renew()
+        #expect(PlainFile.tree("\(path)/holdfast").keys.allSatisfy { !$0.contains("-tmp-") })
+    }
+
     @Test func enrolmentCutShortAnywhereIsNoDriveAndCompletesLater() async throws {
         let counting = NthCall()
         _ = try await DrivePair.enrol(folder.folder("count"), fault: counting.hook)

@@ -126,7 +126,12 @@ package final class Drive: Sendable {
     static func write(
         _ record: DriveRecord, to root: Descriptor, system: DriveSyscalls
     ) throws(BackendError) {
-        try system.writeDurably(record.encoded, as: "drive.json", in: root, replacing: true)
+        // A descriptor of its own, because the lock lasts until that is closed. Under it nobody
+        // else is writing here, so a temporary file is one that a killed run left.
+        let folder = try system.openFolder(".", in: root)
+        try system.lock(folder)
+        _ = try system.sweep(folder)
+        try system.writeDurably(record.encoded, as: "drive.json", in: folder, replacing: true)
     }
 
     // MARK: Threads
