@@ -225,6 +225,10 @@ package struct SetupJob: Sendable {
         try await drive.journal.append(.enrolled(set: set), at: box.clock.now())
         box.log.notice("drive enrolled", metadata: ["drive": "\(drive.id)"])
         report.enrolled.append(drive.id)
+        // A new drive has no keys, so none that were replaced.
+        for owner in try box.store.owners() {
+            try box.store.rememberRetired(on: [drive.id], of: owner.id)
+        }
         return drive
     }
 

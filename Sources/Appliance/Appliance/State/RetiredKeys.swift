@@ -50,7 +50,7 @@ extension StateStore {
     /// Remembers that `drives` have lost what was replaced.
     func rememberRetired(on drives: [DriveID], of owner: OwnerID) throws(ApplianceError) {
         var keys = try retiredKeys(of: owner)
-        guard !keys.done.isSuperset(of: drives) else { return }
+        guard !keys.retired.isEmpty, !keys.done.isSuperset(of: drives) else { return }
         keys.done.formUnion(drives)
         try remember(keys, of: owner)
     }
