@@ -155,7 +155,7 @@ import Testing
         let test = try await TestBox()
         let other = try await test.owner()
         let others = ["a", "b"].map { tree(test.repository(other, on: $0)) }
-        for number in [1, 2, 3, 5, 8, 13, 14, 15, 16, 17, 18, 40, 200, 400, 560, 580, 600, 5000] {
+        for number in [1, 4, 7, 10, 14, 15, 16, 18, 200, 290, 300, 310, 580] {
             let owner = try await test.owner()
             let fault = FailingCall(number, isSticky: isSticky)
             _ = try? await erase(owner, test.box(meeting: fault))  // what it left is looked at

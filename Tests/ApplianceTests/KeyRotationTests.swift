@@ -176,7 +176,7 @@ import Testing
         let test = try await TestBox()
         let owner = try await test.owner()
         var trials = 0
-        for number in stride(from: isSticky ? 3 : 1, to: 1000, by: 4) {
+        for number in stride(from: isSticky ? 3 : 1, to: 400, by: 5) {
             let old = try test.box.store.secrets(of: owner)
             let fault = FailingCall(number, isSticky: isSticky)
             // Some trials end with an error and some with a drive that follows.

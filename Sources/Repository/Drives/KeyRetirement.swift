@@ -60,7 +60,11 @@ extension RepositoryFolder {
     /// Unlinks key files, durably, here and in quarantine.
     fileprivate func removeKeys(_ retired: Set<ContentID>) throws(BackendError) {
         let keys = try open([PathBytes(FileKind.key.rawValue)])
-        for id in retired { try system.unlink(PathBytes(id.hex), in: keys) }
+        // Ids are kept for good, and most of them have no file any more.
+        let there = Set(try system.names(in: keys))
+        for id in retired where there.contains(PathBytes(id.hex)) {
+            try system.unlink(PathBytes(id.hex), in: keys)
+        }
         try system.sync(keys)
         try removeQuarantined { file in file.kind == .key && retired.contains(file.id) }
         try drive.verifyPresent()
