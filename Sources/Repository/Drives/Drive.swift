@@ -35,7 +35,8 @@ package final class Drive: Sendable {
         id = record.drive
         set = record.set
         self.options = options
-        system = DriveSyscalls(drive: record.drive, fault: options.fault)
+        system = DriveSyscalls(
+            drive: record.drive, fault: options.fault, observer: options.observer)
         self.root = root
         rootIdentity = try system.status(root).identity
         current = Mutex(record)

@@ -41,3 +41,31 @@ package enum DriveFault: Sendable, Hashable {
 
 /// Asked before each system call; nil lets it happen. A hook that blocks is a drive that hangs.
 package typealias DriveFaultHook = @Sendable (DriveCall) -> DriveFault?
+
+/// What a system call has just changed on a drive. Descriptors are valid while it is told.
+///
+/// It is what decides what a power cut may leave: the bytes, the names, and which of both were
+/// made durable. Reading calls are not told.
+package enum DriveEffect: Sendable {
+    /// A descriptor now stands for a file or folder; its number may have meant another before.
+    case opened(Int32)
+    /// A new, empty file has the name in the folder.
+    case created(Int32, name: [UInt8], folder: Int32)
+    /// A file has at least this size.
+    case allocated(Int32, byteCount: UInt64)
+    /// Bytes were written behind those that were.
+    case wrote(Int32, ArraySlice<UInt8>)
+    /// A file's bytes or a folder's entries are durable, or may be lost when it did not succeed.
+    case synced(Int32, succeeded: Bool)
+    /// All that a filesystem holds is durable, or may not be when it did not succeed.
+    case syncedFilesystem(Int32, succeeded: Bool)
+    /// An entry has another name, which replaced what had it.
+    case renamed([UInt8], folder: Int32, to: [UInt8], newFolder: Int32)
+    /// A file's name is gone.
+    case unlinked([UInt8], folder: Int32)
+    /// A new, empty folder has the name.
+    case madeFolder([UInt8], folder: Int32)
+}
+
+/// Told each change right after its system call, on the thread that made it.
+package typealias DriveObserver = @Sendable (DriveEffect) -> Void

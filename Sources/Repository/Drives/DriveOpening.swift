@@ -97,7 +97,7 @@ struct DriveThread: Sendable {
     func run<Value: Sendable>(
         _ body: @escaping @Sendable (DriveSyscalls) throws(BackendError) -> Value
     ) async throws(BackendError) -> Value {
-        let system = DriveSyscalls(fault: options.fault)
+        let system = DriveSyscalls(fault: options.fault, observer: options.observer)
         let reply = Latch<Result<Value, BackendError>>()
         thread.start {
             do throws(BackendError) {

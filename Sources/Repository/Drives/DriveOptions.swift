@@ -10,16 +10,19 @@ package struct DriveOptions: Sendable {
     package var reserveBytes: UInt64?
     /// Tests make system calls fail with it.
     package var fault: DriveFaultHook?
+    /// Tests record with it what reached the drive.
+    package var observer: DriveObserver?
 
     /// Options; what is left out has its default.
     package init(
         clock: any RunClock, stallLimit: Duration = .seconds(60), reserveBytes: UInt64? = nil,
-        fault: DriveFaultHook? = nil
+        fault: DriveFaultHook? = nil, observer: DriveObserver? = nil
     ) {
         self.clock = clock
         self.stallLimit = stallLimit
         self.reserveBytes = reserveBytes
         self.fault = fault
+        self.observer = observer
     }
 
     /// One percent, at least 64 MiB and at most 1 GiB, but never more than a sixteenth of a small

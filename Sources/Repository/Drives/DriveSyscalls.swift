@@ -4,7 +4,7 @@ import Glibc
 import Synchronization
 
 /// Every system call that reaches a drive (or a restore's folder) goes through here, so that
-/// tests can make any of them fail.
+/// tests can make any of them fail and record what they changed.
 ///
 /// Names are single components relative to an open folder and are never followed when they are
 /// links; only ``openFolder(path:)`` takes a path. Interrupted calls are repeated, except `fsync`
@@ -12,19 +12,25 @@ import Synchronization
 final class DriveSyscalls: Sendable {
     private let drive: DriveID?
     private let fault: DriveFaultHook?
+    private let observer: DriveObserver?
     private let finished = Atomic<UInt64>(0)
 
-    /// Calls on `drive`, with `fault` asked before each.
-    init(drive: DriveID? = nil, fault: DriveFaultHook? = nil) {
+    /// Calls on `drive`, with `fault` asked before each and `observer` told each change.
+    init(
+        drive: DriveID? = nil, fault: DriveFaultHook? = nil, observer: DriveObserver? = nil
+    ) {
         self.drive = drive
         self.fault = fault
+        self.observer = observer
     }
 
     /// The number of calls that came back so far: while it grows, the drive is alive.
     var activity: UInt64 { finished.load(ordering: .relaxed) }
 
-    /// The same fault hook for another drive id.
-    func named(_ drive: DriveID) -> DriveSyscalls { DriveSyscalls(drive: drive, fault: fault) }
+    /// The same hooks for another drive id.
+    func named(_ drive: DriveID) -> DriveSyscalls {
+        DriveSyscalls(drive: drive, fault: fault, observer: observer)
+    }
 
     /// An error of this drive.
     func error(
@@ -79,12 +85,14 @@ final class DriveSyscalls: Sendable {
     private func open(
         _ call: DriveCall, _ name: PathBytes, at folder: Int32, flags: Int32, mode: UInt32 = 0
     ) throws(BackendError) -> Descriptor {
-        Descriptor(
+        let opened = Descriptor(
             owning: Int32(
                 // Sound: the text is lent for the call.
                 try unsafe named(call, name) {
                     unsafe holdfast_openat(folder, $0, flags | O_CLOEXEC, mode)
                 }))
+        observer?(.opened(opened.number))
+        return opened
     }
 
     // MARK: Opening
@@ -107,9 +115,11 @@ final class DriveSyscalls: Sendable {
 
     /// A new file in `folder`, for writing, readable by its owner only.
     func createFile(_ name: PathBytes, in folder: Descriptor) throws(BackendError) -> Descriptor {
-        try open(
+        let file = try open(
             .create, name, at: folder.number,
             flags: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+        observer?(.created(file.number, name: name.bytes, folder: folder.number))
+        return file
     }
 
     /// Closes; an error means that written bytes may be lost. An interrupted close has closed.
@@ -136,6 +146,7 @@ final class DriveSyscalls: Sendable {
             errno = number
             return -1
         }
+        observer?(.allocated(file.number, byteCount: byteCount))
     }
 
     /// Writes all of `bytes` at the file's position, in pieces of at most 4 MiB.
@@ -150,6 +161,7 @@ final class DriveSyscalls: Sendable {
                 }
             }
             guard count > 0 else { throw failure(.write, EIO) }
+            observer?(.wrote(file.number, rest.prefix(count)))
             rest = rest.dropFirst(count)
         }
     }
@@ -182,12 +194,24 @@ final class DriveSyscalls: Sendable {
     /// Makes a file's bytes, or a folder's entries, durable. Never to be repeated after an error:
     /// the kernel may have marked the lost pages clean.
     func sync(_ file: Descriptor) throws(BackendError) {
-        _ = try perform(.sync, repeating: false) { _ in Int(fsync(file.number)) }
+        do throws(BackendError) {
+            _ = try perform(.sync, repeating: false) { _ in Int(fsync(file.number)) }
+        } catch {
+            observer?(.synced(file.number, succeeded: false))
+            throw error
+        }
+        observer?(.synced(file.number, succeeded: true))
     }
 
     /// Makes a whole filesystem durable.
     func syncFilesystem(of file: Descriptor) throws(BackendError) {
-        _ = try perform(.sync, repeating: false) { _ in Int(holdfast_syncfs(file.number)) }
+        do throws(BackendError) {
+            _ = try perform(.sync, repeating: false) { _ in Int(holdfast_syncfs(file.number)) }
+        } catch {
+            observer?(.syncedFilesystem(file.number, succeeded: false))
+            throw error
+        }
+        observer?(.syncedFilesystem(file.number, succeeded: true))
     }
 
     /// Drops what the page cache has of a file, so that the next read comes from the medium.
@@ -230,6 +254,10 @@ final class DriveSyscalls: Sendable {
                         folder.number, old, newFolder.number, new)
             }
         }
+        observer?(
+            .renamed(
+                name.bytes, folder: folder.number, to: newName.bytes,
+                newFolder: newFolder.number))
     }
 
     /// Removes a file; false when there was none.
@@ -238,6 +266,7 @@ final class DriveSyscalls: Sendable {
         do throws(BackendError) {
             // Sound: the text is lent for the call.
             _ = try unsafe named(.unlink, name) { unsafe unlinkat(folder.number, $0, 0) }
+            observer?(.unlinked(name.bytes, folder: folder.number))
             return true
         } catch let error where error.nativeCode == ENOENT {
             return false
@@ -266,6 +295,7 @@ final class DriveSyscalls: Sendable {
         do throws(BackendError) {
             // Sound: the text is lent for the call.
             _ = try unsafe named(.makeDirectory, name) { unsafe mkdirat(folder.number, $0, 0o700) }
+            observer?(.madeFolder(name.bytes, folder: folder.number))
             return true
         } catch let error where error.nativeCode == EEXIST {
             return false
