@@ -161,6 +161,20 @@ import Testing
         #expect(backend.names(.lock).count == 1)
     }
 
+    @Test func lockWhoseRemovalMayComeBackStaysInTheDiary() async throws {
+        let key = MasterKey.random()
+        let ids = Diary()
+        let lock = try await acquire(key, exclusive: false, ids: ids)
+        backend.state.withLock { $0.flushFails = true }
+        await lock.release()
+        #expect(backend.names(.lock).isEmpty && ids.ids.count == 1)
+        await #expect(throws: BackendError.self) {
+            _ = try await RepositoryLock.sweep(ids.ids, on: backend)
+        }
+        backend.state.withLock { $0.flushFails = false }
+        #expect(try await RepositoryLock.sweep(ids.ids, on: backend) == ids.ids)
+    }
+
     @Test func diaryThatCannotBeWrittenKeepsTheLockFromBeingWritten() async throws {
         let key = MasterKey.random()
         let diary = LockDiary(

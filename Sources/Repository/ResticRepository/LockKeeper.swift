@@ -121,11 +121,16 @@ final class LockKeeper: Sendable {
     func removeAll() async { await remove(state.withLock { $0.ids }) }
 
     private func remove(_ ids: [ContentID]) async {
+        // What cannot be removed, or may come back with a power cut, stays in the diary, and the
+        // next run removes it.
+        var removed: [ContentID] = []
         for id in ids {
-            // What cannot be removed stays in the diary, and the next run removes it.
             guard (try? await backend.remove(FileName(.lock, id))) != nil else { continue }
             state.withLock { state in state.ids.removeAll { $0 == id } }
-            diary.didRemove(id)
+            removed.append(id)
         }
+        // As above.
+        guard !removed.isEmpty, (try? await backend.flush()) != nil else { return }
+        for id in removed { diary.didRemove(id) }
     }
 }

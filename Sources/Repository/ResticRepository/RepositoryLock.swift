@@ -75,6 +75,8 @@ package final class RepositoryLock: Sendable {
         for id in ids where present.contains(id) {
             try await backend.remove(FileName(.lock, id))
         }
+        // A lock that a power cut brings back must still be known.
+        try await backend.flush()
         return ids
     }
 }
