@@ -184,6 +184,20 @@ import Testing
         }
     }
 
+    @Test func whatIsSeenAfterASweepIsDurable() async throws {
+        let path = folder.folder("a")
+        let syncs = Mutex(0)
+        var options = DrivePair.options()
+        options.observer = { effect in
+            if case .syncedFilesystem(_, true) = effect { syncs.withLock { $0 += 1 } }
+        }
+        try await DrivePair.initialise(
+            try await DrivePair.enrol(path).repository(DrivePair.owner))
+        let drive = try await Drive.open(path: path, options: options)
+        try await drive.repository(DrivePair.owner).sweep()
+        #expect(syncs.withLock { $0 } == 1)
+    }
+
     @Test(arguments: [EIO, ENOSPC, EROFS, EMFILE, EINTR], [false, true])
     func failedCallNeverLeavesWrongBytesOrLeftOvers(number: Int32, sticky: Bool) async throws {
         if number == EINTR && sticky { return }

@@ -36,13 +36,17 @@ package final class DriveBackend: RepositoryBackend {
         }
     }
 
-    /// Removes the temporary files that earlier runs left, and returns how many. Only for who
-    /// holds the owner's lock on this box.
+    /// Removes the temporary files that earlier runs left, and returns how many. What else they
+    /// left is durable then: a run that was killed leaves names that are seen and that a power cut
+    /// takes away again, and this run may rely on them. Only for who holds the owner's lock on
+    /// this box.
     @discardableResult
     package func sweep() async throws(BackendError) -> Int {
         try await writing { (folder) throws(BackendError) in
             try folder.drive.verifyPresent()
-            return try folder.sweepTemporaryFiles()
+            let count = try folder.sweepTemporaryFiles()
+            try folder.system.syncFilesystem(of: folder.drive.root)
+            return count
         }
     }
 
