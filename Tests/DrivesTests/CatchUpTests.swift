@@ -110,6 +110,28 @@ struct CopySet {
         #expect(try await copies.backend("b").list(.snapshot).count == 1)
     }
 
+    @Test func driveThatLacksWhatCannotBeReadNowIsBehind() async throws {
+        try await copies.enrol("a", "b")
+        try await copies.initialise("a", "b")
+        try await copies.write(1, to: "a")
+        var behindCount = 0
+        for failing in 1...30 {
+            Shell.run(
+                "rm", "-rf", copies.repository("b") + "/data", copies.repository("b") + "/index")
+            let fault = NthCall(failing: failing, .error(EIO), kinds: [.read])
+            guard let a = try? await copies.backend("a", fault: fault.hook) else { continue }
+            let b = try await copies.backend("b")
+            let report = await CatchUp([a, b], validConfig: CopySet.validConfig).run()
+            if report.behind.isEmpty {
+                #expect(try await b.list(.data).count == 2, "read \(failing)")
+                #expect(try await b.list(.index).count == 1, "read \(failing)")
+            } else if report.behind[b.drive.id] != nil {
+                behindCount += 1
+            }
+        }
+        #expect(behindCount > 0)
+    }
+
     @Test func ofTwoSizesTheGoodOneWins() async throws {
         try await copies.enrol("a", "b")
         try await copies.initialise("a", "b")

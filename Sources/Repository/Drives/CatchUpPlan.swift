@@ -64,6 +64,7 @@ struct CatchUpLane: Sendable {
 
     /// Tries every drive that has the file.
     private func copy(_ file: FileName, _ outcome: inout Outcome) async {
+        var unreadable: BackendError?
         let isBad = plan.bad[target.drive]?.contains(file) == true
         for source in surveys where source.sizes[file] != nil {
             guard plan.bad[source.drive]?.contains(file) != true,
@@ -87,11 +88,17 @@ struct CatchUpLane: Sendable {
                     return
                 case .source(let cause) where cause.code == .absent:
                     outcome.behind[source.drive] = cause
-                case .source: break
+                case .source(let cause): if cause.code != .damaged { unreadable = cause }
                 }
             }
         }
         outcome.skipped.append(finding(file, isBad ? .wrongSize : .missing, isGood: false))
+        guard let unreadable, [.data, .index].contains(file.kind) else { return }
+        // The file is whole perhaps, so what is stored next may refer to it, and this drive would
+        // then hold a snapshot that lacks it.
+        outcome.behind[target.drive] = target.backend.drive.system.error(
+            unreadable.code, "it lacks \(file.relativePath), which another drive cannot read",
+            nativeCode: unreadable.nativeCode)
     }
 
     private func finding(
