@@ -177,7 +177,7 @@ let testing: [Target] = [
         name: "torture",
         dependencies: [
             "BackupCore", "BackupEngine", "BlockingThread", "CSystem", "Drives", "ResticFormat",
-            "ResticRepository",
+            "ResticRepository", "TestKit",
         ],
         path: "Tests/Torture", swiftSettings: tested),
     tests("Package"),

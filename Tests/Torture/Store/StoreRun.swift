@@ -1,0 +1,234 @@
+import BackupCore
+import Drives
+import ResticFormat
+import ResticRepository
+
+/// What a run came to.
+struct RunOutcome: Sendable {
+    /// The drives on which it said that all is done.
+    var done: Set<Int> = []
+    var behind: [DriveID: BackendError] = [:]
+    /// What ended it before its end.
+    var error: String?
+    /// A damaged pack was seen when the repository was opened.
+    var report = OpeningReport()
+
+    var summary: String {
+        let reasons = behind.values.map(\.whatHappened).sorted() + (error.map { [$0] } ?? [])
+        return "done on \(done.sorted())" + reasons.map { "; \($0)" }.joined()
+    }
+}
+
+/// One run of the box over the drives, put together as the appliance does it.
+struct StoreRun: Sendable {
+    let lab: Lab
+    /// The drives that are there.
+    var drives = Lab.drives
+
+    private struct Hold {
+        var copies: [DriveBackend] = []
+        var locks: [RepositoryLock] = []
+        var behind: [DriveID: BackendError] = [:]
+
+        func release() async {
+            for lock in locks { await lock.release() }
+        }
+    }
+
+    // MARK: Runs
+
+    /// Brings the drives up to date and stores `files` as a snapshot.
+    func backup(_ files: FileSet) async -> RunOutcome {
+        await held(exclusive: false) { hold, outcome in
+            let report = await CatchUp(hold.copies, validConfig: lab.seed.judge).run()
+            hold.behind.merge(report.behind) { first, _ in first }
+            hold.copies.removeAll { hold.behind[$0.drive.id] != nil }
+            outcome.behind = hold.behind
+            guard !hold.copies.isEmpty else { return outcome.error = "no drive is left" }
+            let mirror = MirroredBackend(hold.copies, behind: hold.behind)
+            do {
+                try await store(files, in: mirror, &outcome)
+            } catch {
+                outcome.error = "\(error)"
+            }
+            outcome.behind = mirror.behind
+            await writeJournal(hold.copies.filter { mirror.behind[$0.drive.id] == nil })
+        }
+    }
+
+    /// Repairs the drives from each other.
+    func heal() async -> RunOutcome {
+        await held(exclusive: true) { hold, outcome in
+            let report = await Heal(hold.copies, validConfig: lab.seed.judge).run()
+            hold.behind.merge(report.behind) { first, _ in first }
+            outcome.behind = hold.behind
+            if !report.isWhole { outcome.error = "not all was healed: \(report.lost.count) lost" }
+            outcome.done = Set(
+                hold.copies.map { lab.number($0.drive.id) }.filter {
+                    hold.behind[lab.seed.drives[$0]] == nil && report.isWhole
+                })
+            for number in outcome.done {
+                lab.note { state in
+                    let rotten = state.drives[number].rotten
+                    state.drives[number].snapshots.merge(rotten) { first, _ in first }
+                    state.drives[number].rotten = [:]
+                }
+            }
+        }
+    }
+
+    /// Adds the second key to every drive.
+    func addKey() async -> RunOutcome {
+        let key = lab.seed.newKey
+        return await held(exclusive: false) { hold, outcome in
+            for copy in hold.copies {
+                do throws(BackendError) {
+                    try await copy.addKey(key.id, key.bytes)
+                    let number = lab.number(copy.drive.id)
+                    lab.note { _ = $0.drives[number].keys.insert(key.id) }
+                    outcome.done.insert(number)
+                } catch {
+                    outcome.behind[copy.drive.id] = error
+                }
+            }
+        }
+    }
+
+    /// The run that follows any trouble: a repair where a drive has rotted, then a backup. Gives
+    /// what is wrong with it.
+    func recover(storing files: FileSet) async -> [String] {
+        var broken: [String] = []
+        if lab.state.isRotten {
+            let outcome = await heal()
+            if outcome.done != Set(drives) { broken.append("next heal: \(outcome.summary)") }
+        }
+        let outcome = await backup(files)
+        if outcome.done != Set(drives) { broken.append("next backup: \(outcome.summary)") }
+        return broken
+    }
+
+    // MARK: Storing
+
+    private func store(
+        _ files: FileSet, in mirror: MirroredBackend, _ outcome: inout RunOutcome
+    ) async throws {
+        var options = RepositoryOptions(.writing, clock: lab.clock)
+        options.packByteCount = 64 << 10
+        options.checkpointPackCount = 6
+        options.workerCount = 1
+        let repository = try await ResticSnapshotRepository.open(
+            backend: mirror, masterKey: lab.seed.repository.masterKey, options: options)
+        outcome.report = repository.openingReport
+        do {
+            let tree = try await files.save(to: repository)
+            let committed = try await repository.commit(draft(tree))
+            for receipt in committed.copies where receipt.state.isDurable {
+                let drive = lab.number(receipt.drive)
+                lab.note { $0.drives[drive].snapshots[committed.snapshot.id] = files }
+                outcome.done.insert(drive)
+            }
+        } catch {
+            await repository.close()
+            throw error
+        }
+        await repository.close()
+    }
+
+    private func draft(_ tree: ContentID) -> SnapshotDraft {
+        SnapshotDraft.of(
+            phone: BoxSeed.phone, capture: .media, run: run, partial: false, tree: tree,
+            parent: nil, time: lab.clock.now(), utcOffsetSeconds: 0, hostname: "torture")
+    }
+
+    private var run: RunID { RunID(trusted: "run-\(lab.clock.now().seconds)") }
+
+    /// A journal that cannot be written lacks a record; nothing else depends on it.
+    private func writeJournal(_ copies: [DriveBackend]) async {
+        for copy in copies {
+            let drive = lab.number(copy.drive.id)
+            do throws(BackendError) {
+                let number = try await copy.drive.journal.append(
+                    .run(
+                        run, owner: BoxSeed.owner, verdict: .safe, exitCode: .done, counts: []),
+                    at: lab.clock.now())
+                lab.note { $0.drives[drive].journal = number }
+                let record = try await copy.drive.renew()
+                lab.note { $0.drives[drive].generation = record.generation }
+            } catch {
+                continue
+            }
+        }
+    }
+
+    // MARK: Holding
+
+    private func held(
+        exclusive: Bool, _ body: (inout Hold, inout RunOutcome) async -> Void
+    ) async -> RunOutcome {
+        lab.clock.turn()
+        var outcome = RunOutcome()
+        var hold = Hold()
+        let swept = lab.state.locks
+        for number in drives {
+            do throws(BackendError) {
+                let copy = try await open(number)
+                hold.locks.append(try await lock(copy, swept: swept, exclusive: exclusive))
+                hold.copies.append(copy)
+                // Only now: what an earlier run left may not have been durable before.
+                lab.note { state in
+                    state.drives[number].isEnrolled = true
+                    state.drives[number].isInitialised = true
+                }
+            } catch {
+                hold.behind[lab.seed.drives[number]] = error
+            }
+        }
+        if drives == Lab.drives, hold.behind.isEmpty {
+            lab.note { $0.locks.removeAll { swept.contains($0) } }
+        }
+        outcome.behind = hold.behind
+        if hold.copies.isEmpty {
+            outcome.error = "no drive is left"
+        } else {
+            await body(&hold, &outcome)
+        }
+        await hold.release()
+        return outcome
+    }
+
+    private func open(_ number: Int) async throws(BackendError) -> DriveBackend {
+        let drive = try await openDrive(number)
+        let copy = drive.repository(BoxSeed.owner)
+        if try await !copy.isInitialised() {
+            let new = lab.seed.repository
+            try await copy.initialise(
+                config: new.config, keys: new.keys.map { ($0.id, $0.bytes) })
+        }
+        return copy
+    }
+
+    private func openDrive(_ number: Int) async throws(BackendError) -> Drive {
+        let (path, id) = (lab.path(number), lab.seed.drives[number])
+        do throws(BackendError) {
+            return try await Drive.open(path: path, expected: id, options: lab.options(number))
+        } catch {
+            guard error.code == .absent, !lab.state.drives[number].isEnrolled else { throw error }
+            return try await Drive.enrol(
+                path: path, set: lab.seed.set, drive: id, options: lab.options(number))
+        }
+    }
+
+    private func lock(
+        _ copy: DriveBackend, swept: [ContentID], exclusive: Bool
+    ) async throws(BackendError) -> RepositoryLock {
+        try await copy.sweep()
+        _ = try await RepositoryLock.sweep(swept, on: copy)
+        let lab = lab
+        return try await RepositoryLock.acquire(
+            on: copy, masterKey: lab.seed.repository.masterKey, exclusive: exclusive,
+            host: .current(), clock: lab.clock, memory: ProcessLockMemory(clock: lab.clock),
+            diary: LockDiary(
+                willWrite: { id throws(BackendError) in lab.note { $0.locks.append(id) } },
+                didRemove: { id in lab.note { $0.locks.removeAll { $0 == id } } }))
+    }
+}
