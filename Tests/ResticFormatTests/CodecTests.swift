@@ -117,6 +117,53 @@ import Testing
         #expect(code { try UnpackedFile.decode([], codec: codec) } == .unsupported)
     }
 
+    /// restic's way of writing is read by a shortcut; any other must give the same.
+    @Test(arguments: ["", " ", "\n\t"])
+    func indexReadsAlikeHoweverItIsSpaced(space: String) throws {
+        let blobs = [
+            PackedBlob(key: BlobKey(.data, id), offset: 0, length: 32, uncompressedLength: nil),
+            PackedBlob(
+                key: BlobKey(.tree, other), offset: 32, length: .max, uncompressedLength: .max),
+        ]
+        let json = IndexCodec.encode([IndexedPack(id: id, blobs: blobs)])
+        let text = String(decoding: json, as: UTF8.self)
+            .replacing("\"length", with: "\(space)\"length")
+            .replacing("{\"id", with: "{\(space)\"id")
+        #expect(try IndexCodec.decode(Array(text.utf8)) == [IndexedPack(id: id, blobs: blobs)])
+    }
+
+    @Test(arguments: [
+        ("\"length\":32", "\"length\":31"), ("\"length\":32", "\"length\":4294967296"),
+        ("\"length\":32", "\"length\":00000000004294967296"), ("\"length\":32", "\"length\":3e1"),
+        ("\"type\":\"data\"", "\"type\":\"datu\""), ("\"offset\":0", "\"offset\":-1"),
+        ("\"offset\":0,", ""), ("\"length\":32}", "\"length\":32"),
+        ("\"length\":32", "\"length\":32,\"uncompressed_length\":4294967296"),
+    ])
+    func indexWithAnImpossibleBlobIsRefused(change: (String, String)) throws {
+        let blob = PackedBlob(
+            key: BlobKey(.data, id), offset: 0, length: 32, uncompressedLength: nil)
+        let json = IndexCodec.encode([IndexedPack(id: other, blobs: [blob])])
+        let text = String(decoding: json, as: UTF8.self)
+        let changed = text.replacing(change.0, with: change.1)
+        #expect(changed != text)
+        #expect(code { try IndexCodec.decode(Array(changed.utf8)) } == .malformed)
+        let upper = text.replacing(id.hex, with: id.hex.uppercased())
+        #expect(code { try IndexCodec.decode(Array(upper.utf8)) } == .malformed)
+    }
+
+    @Test func blobsOfAnIndexComeInTheOrderOfTheirPack() throws {
+        let blobs = (0..<20).map { number in
+            PackedBlob(
+                key: BlobKey(.data, id), offset: UInt32(number) * 40, length: 40,
+                uncompressedLength: nil)
+        }
+        let json = IndexCodec.encode([IndexedPack(id: id, blobs: blobs.reversed())])
+        let pack = try #require(try IndexCodec.decode(json).first)
+        #expect(pack.blobs == blobs && pack.isContiguous)
+        #expect(!IndexedPack(id: id, blobs: Array(blobs.dropFirst())).isContiguous)
+        #expect(!IndexedPack(id: id, blobs: blobs + [blobs[3]]).isContiguous)
+    }
+
     @Test func indexWithForeignMembersIsRead() throws {
         let json = #"""
             {"supersedes":["\#(id)"],"packs":[{"blobs":[{"type":"tree","id":"\#(other)","location":{"a":[]},

@@ -75,13 +75,21 @@ package enum IndexCodec {
                 id = try scanner.readID()
             } else if scanner.matches(key, "blobs") {
                 try scanner.readArray { scanner throws(FormatError) in
-                    blobs.append(try readBlob(&scanner))
+                    if let blob = scanner.readUsualBlob() {
+                        blobs.append(blob)
+                    } else {
+                        blobs.append(try readBlob(&scanner))
+                    }
                 }
             } else {
                 try scanner.skipValue()
             }
         }
         guard let id else { throw .malformed("an index has a pack without an id") }
+        // restic lists a pack's blobs in the order of its hash table.
+        if zip(blobs, blobs.dropFirst()).contains(where: { $0.offset > $1.offset }) {
+            blobs.sort { $0.offset < $1.offset }
+        }
         return IndexedPack(id: id, blobs: blobs)
     }
 
@@ -135,29 +143,9 @@ package enum IndexCodec {
 extension JSONScanner {
     /// Reads an id: a string of 64 hexadecimal digits.
     mutating func readID() throws(FormatError) -> ContentID {
-        guard let id = try readPlainString({ idFromHex($0) }) else {
+        guard let id = try readPlainString({ ContentID(lowerHex: $0) }) else {
             throw .malformed("JSON has an id that is not 64 hexadecimal digits")
         }
         return id
     }
-}
-
-/// The id of 64 lower-case hexadecimal digits; without the detour over `String`, which costs an
-/// index of a million blobs more than everything else.
-private func idFromHex(_ digits: ArraySlice<UInt8>) -> ContentID? {
-    guard digits.count == 2 * ContentID.byteCount else { return nil }
-    func word(_ offset: Int) -> UInt64? {
-        var value: UInt64 = 0
-        let start = digits.startIndex + offset
-        for position in start..<start + 16 {
-            let byte = digits[position]
-            guard !(UInt8(ascii: "A")...UInt8(ascii: "F")).contains(byte),
-                let digit = hexDigitValue(byte)
-            else { return nil }
-            value = value << 4 | UInt64(digit)
-        }
-        return value
-    }
-    guard let a = word(0), let b = word(16), let c = word(32), let d = word(48) else { return nil }
-    return ContentID(words: (a, b, c, d))
 }

@@ -135,6 +135,22 @@ struct JSONScanner {
         return body(bytes[range])
     }
 
+    /// Lends the bytes from here on to `body`; when it gives a value, goes on where it came to.
+    mutating func readInPlace<Value>(_ body: (inout ByteCursor) -> Value?) -> Value? {
+        skipSpace()
+        let start = position
+        // Sound: the array lends its storage for the call and `start` is at most its count.
+        let (value, count) = unsafe bytes.withUnsafeBufferPointer { all -> (Value?, Int) in
+            guard let base = all.baseAddress else { return (nil, 0) }
+            let place = unsafe base + start
+            var cursor = unsafe ByteCursor(from: place, to: base + all.count)
+            let value = unsafe body(&cursor)
+            return unsafe (value, cursor.distance(from: place))
+        }
+        if value != nil { position += count }
+        return value
+    }
+
     // MARK: Steps
 
     private func peek() -> UInt8? { position < bytes.count ? bytes[position] : nil }

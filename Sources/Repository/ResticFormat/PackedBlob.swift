@@ -69,4 +69,15 @@ package struct IndexedPack: Hashable, Sendable {
     package var byteCount: UInt64 {
         blobs.reduce(UInt64(PackHeader.byteCount(of: blobs))) { $0 + UInt64($1.length) }
     }
+
+    /// Whether the blobs lie back to back from the first byte, as in every pack: an index that
+    /// says otherwise lies, or tells a part only.
+    package var isContiguous: Bool {
+        var end: UInt64 = 0
+        for blob in blobs {
+            guard UInt64(blob.offset) == end else { return false }
+            end += UInt64(blob.length)
+        }
+        return true
+    }
 }
