@@ -166,4 +166,67 @@ import Testing
             #expect(opened == nil || opened == key, "seed \(Self.seed)")
         }
     }
+
+    @Test func folderOfMoreThanAMillionEntriesIsRefused() throws {
+        let node = #"{"name":"a","type":"file"},"#
+        var json = Array(#"{"nodes":["#.utf8)
+        for _ in 0..<TreeCodec.maximumEntryCount { json += node.utf8 }
+        let most = json.dropLast() + Array("]}".utf8)
+        #expect(try TreeCodec.decode(Array(most)).count == TreeCodec.maximumEntryCount)
+        #expect(code { try TreeCodec.decode(json + Array(node.dropLast().utf8)) } == .limitExceeded)
+    }
+
+    @Test func nestingIsRefusedBeforeItEndsTheStack() {
+        let deep = Array(repeating: UInt8(ascii: "["), count: 1_000_000)
+        #expect(code { try IndexCodec.decode(Array(#"{"x":"#.utf8) + deep) } == .limitExceeded)
+    }
+
+    @Test(arguments: [true, false])
+    func frameThatInflatesTooFarIsRefused(announcesItsSize: Bool) {
+        let bomb = zstdBomb(byteCount: 2 << 30, announcesItsSize: announcesItsSize)
+        #expect(bomb.count < 100_000)
+        let codec = ZstdCodec()
+        for limit in [100, 16 << 20] {
+            #expect(code { try codec.decompress(bomb, limit: limit) } == .limitExceeded)
+            #expect(
+                code { try UnpackedFile.decode([2] + bomb, codec: codec, limit: limit) }
+                    == .limitExceeded)
+        }
+    }
+
+    @Test func jsonThatIsNotCompressedHasTheSameLimit() {
+        let json = Array("{}".utf8) + Array(repeating: 0x20, count: 99)
+        let codec = ZstdCodec()
+        #expect(code { try UnpackedFile.decode(json, codec: codec, limit: 100) } == .limitExceeded)
+        #expect(code { try UnpackedFile.decode(json, codec: codec, limit: 101) } == nil)
+    }
+
+    private func code<Value>(_ body: () throws -> Value) -> FormatError.Code? {
+        do {
+            _ = try body()
+            return nil
+        } catch {
+            return (error as? FormatError)?.code
+        }
+    }
+
+    /// A frame of `byteCount` zeros, a multiple of 128 KiB, in blocks that say "so many times 0"
+    /// (RFC 8878, 3.1.1).
+    private func zstdBomb(byteCount: UInt64, announcesItsSize: Bool) -> [UInt8] {
+        let blockCount: UInt64 = 128 << 10
+        var frame: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD]
+        // Descriptor and window of 128 KiB; with eight bytes of content size or without.
+        frame += announcesItsSize ? [0xC0, 0x38] : [0x00, 0x38]
+        if announcesItsSize {
+            for shift in stride(from: UInt64(0), to: 64, by: 8) {
+                frame.append(UInt8(truncatingIfNeeded: byteCount >> shift))
+            }
+        }
+        for block in 1...byteCount / blockCount {
+            let isLast: UInt64 = block == byteCount / blockCount ? 1 : 0
+            let header = blockCount << 3 | 1 << 1 | isLast
+            frame += (0..<3).map { UInt8(truncatingIfNeeded: header >> (8 * $0)) } + [0]
+        }
+        return frame
+    }
 }

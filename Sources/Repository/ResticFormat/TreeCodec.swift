@@ -6,14 +6,20 @@ package import BackupCore
 /// out or constant (no inode, one link, owner 0, access and change time equal to the modification
 /// time), so that the same entries always give the same id.
 package enum TreeCodec {
+    /// The most entries of a folder that are written or read: a million, which take about 200 MB
+    /// of memory. A tree blob of the largest size could hold twenty times as many.
+    package static var maximumEntryCount: Int { 1_000_000 }
+
     private static var directoryBit: UInt32 { 1 << 31 }
     private static var symbolicLinkBit: UInt32 { 1 << 27 }
 
     /// The blob of a folder with `nodes`, which may come in any order.
     ///
     /// `malformed` when two nodes have the same name, or one has a name that may not stand in a
-    /// tree: no reader could give such a folder back.
+    /// tree: no reader could give such a folder back. `limitExceeded` beyond
+    /// ``maximumEntryCount``.
     package static func encode(_ nodes: [TreeNode]) throws(FormatError) -> [UInt8] {
+        guard nodes.count <= maximumEntryCount else { throw tooManyEntries }
         // By raw bytes, as restic sorts.
         let sorted = nodes.sorted {
             $0.name.bytes.lexicographicallyPrecedes($1.name.bytes)
@@ -115,17 +121,23 @@ package enum TreeCodec {
     ///
     /// Names are given as they stand, also ones that no folder can hold: whoever makes files judges
     /// them. Unknown members are skipped; a mode equal to our default comes back as nil.
+    /// `limitExceeded` beyond ``maximumEntryCount`` entries, before more of them are kept.
     package static func decode(_ json: [UInt8]) throws(FormatError) -> [TreeNode] {
         var nodes: [TreeNode] = []
         var scanner = JSONScanner(json)
         try scanner.readObject { scanner, key throws(FormatError) in
             guard scanner.matches(key, "nodes") else { return try scanner.skipValue() }
             try scanner.readArray { scanner throws(FormatError) in
+                guard nodes.count < maximumEntryCount else { throw tooManyEntries }
                 nodes.append(try readNode(&scanner))
             }
         }
         try scanner.finish()
         return nodes
+    }
+
+    private static var tooManyEntries: FormatError {
+        FormatError(.limitExceeded, "a folder has more than \(maximumEntryCount) entries")
     }
 
     /// The members of a node as they are read.

@@ -129,7 +129,14 @@ package final class ZstdCodec {
 
     /// The content of `frame`, at most `limit` bytes.
     package func decompress(_ frame: [UInt8], limit: Int) throws(FormatError) -> [UInt8] {
-        // The array lends its storage for the call.
+        try decompress(frame[...], limit: limit)
+    }
+
+    /// The content of `frame`, at most `limit` bytes.
+    package func decompress(
+        _ frame: ArraySlice<UInt8>, limit: Int
+    ) throws(FormatError) -> [UInt8] {
+        // The slice lends its storage for the call.
         try unsafe frame.withUnsafeBufferPointer { bytes throws(FormatError) in
             try unsafe decompress(UnsafeRawBufferPointer(bytes), limit: limit)
         }
@@ -142,22 +149,26 @@ package final class ZstdCodec {
         if step.isEmpty { step = [UInt8](repeating: 0, count: ZSTD_DStreamOutSize()) }
     }
 
-    /// Takes the frame's next bytes and lends what they decompress to, in pieces; `malformed`.
+    /// Takes the frame's next bytes and lends what they decompress to, in pieces; `malformed`, or
+    /// what `take` throws.
     ///
     /// It needs memory for the frame's window only. The caller bounds what it keeps.
     package func decompress(
-        next piece: UnsafeRawBufferPointer, _ take: (UnsafeRawBufferPointer) -> Void
+        next piece: UnsafeRawBufferPointer,
+        _ take: (UnsafeRawBufferPointer) throws(FormatError) -> Void
     ) throws(FormatError) {
         var input = unsafe ZSTD_inBuffer(src: piece.baseAddress, size: piece.count, pos: 0)
         while true {
             guard frameIsOpen else { throw .malformed("bytes follow a zstd frame") }
             let before = unsafe input.pos
             // The step's storage is lent for the call and libzstd keeps within its size.
-            let (status, written) = unsafe step.withUnsafeMutableBytes { buffer in
+            let (status, written) = try unsafe step.withUnsafeMutableBufferPointer {
+                buffer throws(FormatError) in
                 var output = unsafe ZSTD_outBuffer(
                     dst: buffer.baseAddress, size: buffer.count, pos: 0)
                 let status = unsafe ZSTD_decompressStream(decompressor, &output, &input)
-                unsafe take(UnsafeRawBufferPointer(rebasing: buffer[..<output.pos]))
+                try unsafe take(
+                    UnsafeRawBufferPointer(start: buffer.baseAddress, count: output.pos))
                 return unsafe (status, output.pos)
             }
             guard ZSTD_isError(status) == 0 else { throw .malformed("a zstd frame is damaged") }
