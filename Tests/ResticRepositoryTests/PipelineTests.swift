@@ -55,7 +55,7 @@ import Testing
         var total = 0
         for name in backend.names(.index) {
             let file = try #require(backend.state.withLock { $0.copies[0][name] })
-            let packs = try IndexCodec.decode(sealer.openJSON(file))
+            let packs = try IndexCodec.decode(sealer.openJSON(file, .index))
             let blobs = packs.reduce(0) { $0 + $1.blobs.count }
             #expect(blobs <= 50_000)
             total += blobs

@@ -44,6 +44,10 @@ struct BlobIndex: Sendable {
 
     private static let segmentBits = 16
     private static let segmentSize = 1 << segmentBits
+    /// More places of one blob are not looked up: an index that lists one a million times would
+    /// make each look-up a walk over all of them.
+    private static let placesPerID = 32
+    private static let usualSteps = 64
 
     private var segments: [[Entry]] = []
     /// The number of blobs, every location counted.
@@ -52,6 +56,14 @@ struct BlobIndex: Sendable {
     private var table: [UInt32] = Array(repeating: 0, count: 1024)
     private(set) var packs: [Pack] = []
     private var packNumbers: [ContentID: Int] = [:]
+    /// An index can be made so that all ids lie at one place of a table that is known.
+    private let seed = (UInt64.random(in: 0...UInt64.max), UInt64.random(in: 0...UInt64.max))
+
+    /// An index of nothing that expects `packCount` packs.
+    init(packCount: Int = 0) {
+        packs.reserveCapacity(packCount)
+        packNumbers.reserveCapacity(packCount)
+    }
 
     /// Adds a pack's blobs; ones that are known at the same place are not added again.
     mutating func add(pack id: ContentID, blobs: [PackedBlob], isPresent: Bool) {
@@ -170,9 +182,12 @@ struct BlobIndex: Sendable {
         return entry.pack == pack && entry.offset == offset
     }
 
-    /// A blob's id is a hash already: its first word is as good a slot as any.
     private func firstSlot(_ id: ContentID) -> Int {
-        Int(truncatingIfNeeded: id.words.0) & (table.count - 1)
+        let words = id.words
+        let front = (words.0 ^ seed.0).multipliedFullWidth(by: words.1 ^ seed.1)
+        let back = (words.2 ^ seed.1).multipliedFullWidth(by: words.3 ^ seed.0)
+        return Int(truncatingIfNeeded: front.high ^ front.low ^ back.high ^ back.low)
+            & (table.count - 1)
     }
 
     private func entryNumber(at slot: Int) -> Int? {
@@ -193,8 +208,24 @@ struct BlobIndex: Sendable {
 
     private mutating func link(_ number: Int, _ id: ContentID) {
         var slot = firstSlot(id)
-        while table[slot] != 0 { slot = (slot + 1) & (table.count - 1) }
+        var steps = 0
+        while table[slot] != 0 {
+            slot = (slot + 1) & (table.count - 1)
+            steps += 1
+            // Counted only where the way is unusually long: each entry looked at is far away.
+            if steps == Self.usualSteps, hasEnoughPlaces(id) { return }
+        }
         table[slot] = UInt32(number + 1)
+    }
+
+    private func hasEnoughPlaces(_ id: ContentID) -> Bool {
+        var slot = firstSlot(id)
+        var places = 0
+        while places < Self.placesPerID, let other = entryNumber(at: slot) {
+            if self[entry: other].id == id { places += 1 }
+            slot = (slot + 1) & (table.count - 1)
+        }
+        return places == Self.placesPerID
     }
 
     private mutating func enlargeTable() {

@@ -84,17 +84,27 @@ private struct CopyFailures {
 
     /// Damage weighs most: it is there even when another drive is away.
     var error: RepositoryError {
-        if let damage {
-            let code: RepositoryError.Code =
-                switch damage.code {
-                case .unsupported: .unsupported
-                case .limitExceeded: .limitExceeded
-                case .malformed, .notAuthentic: .damaged
-                }
-            let verdict = code == .unsupported ? "cannot be used" : "is damaged"
-            return RepositoryError(code, "\(name.relativePath) \(verdict): \(damage.detail)")
-        }
+        if let damage { return RepositoryError(name, damage) }
         if let drive { return RepositoryError(drive) }
         return RepositoryError(.missing, "\(name.relativePath) is on no drive")
+    }
+}
+
+extension RepositoryError {
+    /// A file whose bytes are not what they should be.
+    init(_ name: FileName, _ error: FormatError) {
+        let code: Code =
+            switch error.code {
+            case .unsupported: .unsupported
+            case .limitExceeded: .limitExceeded
+            case .malformed, .notAuthentic: .damaged
+            }
+        let verdict =
+            switch code {
+            case .unsupported: "cannot be used"
+            case .limitExceeded: "is too large to be read"
+            default: "is damaged"
+            }
+        self.init(code, "\(name.relativePath) \(verdict): \(error.detail)")
     }
 }

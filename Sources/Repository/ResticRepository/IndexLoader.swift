@@ -11,29 +11,44 @@ struct IndexLoader {
     func load(_ report: inout OpeningReport) async throws(RepositoryError) -> BlobIndex {
         let indexes = try await list(.index)
         let packs = try await packSizes()
-        var index = BlobIndex()
+        var index = BlobIndex(packCount: packs.count)
         var missing: Set<ContentID> = []
-        for id in indexes.keys.sorted() {
-            let name = FileName(.index, id)
-            // One file is decoded whole before any of it counts, and is given up if damaged.
-            let listed: [IndexedPack]
-            do throws(RepositoryError) {
-                listed = try await files.read(name) { bytes throws(FormatError) in
-                    try IndexCodec.decode(sealer.openJSON(bytes))
-                }
-            } catch {
-                guard error.code != .noDrive else { throw error }
-                report.unreadableIndexes.append(name)
-                continue
+        // A file is decoded whole before any of it counts, the next one meanwhile.
+        try await inOrder(indexes.sorted(), width: 2) {
+            await listed(in: $0)
+        } use: {
+            id, listed throws(RepositoryError) in
+            let listedPacks: [IndexedPack]
+            do throws(RepositoryError) { listedPacks = try listed.get() } catch {
+                // Saving again repairs damage; an index that is not understood may be a good one.
+                guard error.code == .damaged || error.code == .missing else { throw error }
+                return report.unreadableIndexes.append(FileName(.index, id))
             }
-            for pack in listed {
-                let isPresent = packs[pack.id]?.contains(pack.byteCount) ?? false
+            for pack in listedPacks {
+                let isPresent = packs.contains(pack.id, pack.byteCount) && pack.isContiguous
                 if !isPresent { missing.insert(pack.id) }
                 index.add(pack: pack.id, blobs: pack.blobs, isPresent: isPresent)
             }
+            try RepositoryLimits.check(blobCount: index.count)
         }
         report.missingPacks = missing.sorted().map { FileName(.data, $0) }
         return index
+    }
+
+    /// All packs of one index file.
+    func listed(in id: ContentID) async -> Result<[IndexedPack], RepositoryError> {
+        let name = FileName(.index, id)
+        do throws(RepositoryError) {
+            // In two steps, so that the sealed bytes are gone while the long text is read.
+            let json = try await files.read(name) { bytes throws(FormatError) in
+                try sealer.openJSON(bytes, .index)
+            }
+            do throws(FormatError) { return .success(try IndexCodec.decode(json)) } catch {
+                return .failure(RepositoryError(name, error))
+            }
+        } catch {
+            return .failure(error)
+        }
     }
 
     /// Packs that are on a drive and that no index names, each checked whole: a run that was
@@ -43,7 +58,7 @@ struct IndexLoader {
         missingFrom index: BlobIndex, _ report: inout OpeningReport
     ) async throws(RepositoryError) -> [IndexedPack] {
         var adopted: [IndexedPack] = []
-        for id in try await list(.data).keys.sorted() where !index.names(pack: id) {
+        for id in try await list(.data).sorted() where !index.names(pack: id) {
             let name = FileName(.data, id)
             do throws(RepositoryError) {
                 let blobs = try await files.read(name) { bytes throws(FormatError) in
@@ -59,20 +74,37 @@ struct IndexLoader {
         return adopted
     }
 
-    /// The names and sizes of the packs on the drives. Two drives may show two sizes.
-    private func packSizes() async throws(RepositoryError) -> [ContentID: [UInt64]] {
-        try await list(.data)
+    /// The names and sizes of the packs on the drives.
+    private func packSizes() async throws(RepositoryError) -> PackSizes {
+        var sizes = PackSizes()
+        for file in try await listing(.data) { sizes.add(file) }
+        return sizes
     }
 
-    private func list(_ kind: FileKind) async throws(RepositoryError) -> [ContentID: [UInt64]] {
-        do throws(BackendError) {
-            var found: [ContentID: [UInt64]] = [:]
-            for file in try await files.backend.list(kind) {
-                found[file.name.id, default: []].append(file.byteCount)
-            }
-            return found
-        } catch {
+    private func list(_ kind: FileKind) async throws(RepositoryError) -> Set<ContentID> {
+        Set(try await listing(kind).map(\.name.id))
+    }
+
+    private func listing(_ kind: FileKind) async throws(RepositoryError) -> [StoredFile] {
+        do throws(BackendError) { return try await files.backend.list(kind) } catch {
             throw RepositoryError(error)
         }
+    }
+}
+
+/// The sizes of packs. Two drives may show two sizes, but hardly ever do.
+private struct PackSizes {
+    private var first: [ContentID: UInt64] = [:]
+    private var others: [ContentID: [UInt64]] = [:]
+
+    var count: Int { first.count }
+
+    mutating func add(_ file: StoredFile) {
+        guard let known = first.updateValue(file.byteCount, forKey: file.name.id) else { return }
+        others[file.name.id, default: []].append(known)
+    }
+
+    func contains(_ id: ContentID, _ byteCount: UInt64) -> Bool {
+        first[id] == byteCount || others[id]?.contains(byteCount) ?? false
     }
 }

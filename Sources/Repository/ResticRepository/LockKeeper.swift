@@ -68,7 +68,7 @@ final class LockKeeper: Sendable {
         let knownFor = memory.knownFor(name.id)
         do throws(RepositoryError) {
             let record = try await files.read(name) { bytes throws(FormatError) in
-                try LockCodec.decode(sealer.openJSON(bytes))
+                try LockCodec.decode(sealer.openJSON(bytes, .lock))
             }
             return FoundLock(id: name.id, content: record, unchangedFor: knownFor)
         } catch {

@@ -1,4 +1,5 @@
 package import BackupCore
+import ResticFormat
 
 /// How a repository is opened.
 package struct RepositoryOptions: Sendable {
@@ -38,4 +39,34 @@ enum RepositoryLimits {
     static let blobByteCount = 512 << 20
     /// The blobs after which an index file is full, as restic has it.
     static let blobsPerIndex = 50_000
+    /// The blobs that all index files may name together: 15 TB of photos, and 800 MB of memory.
+    static let blobCount = 1 << 24
+
+    /// The most JSON that a file of `kind` may hold. Snapshots and locks have a few hundred bytes;
+    /// restic lists a run's paths and excludes in a snapshot.
+    static func jsonByteCount(of kind: FileKind) -> Int {
+        switch kind {
+        case .index: UnpackedFile.maximumByteCount
+        case .snapshot: 16 << 20
+        default: 1 << 20
+        }
+    }
+
+    /// Throws `limitExceeded` for a blob that is not read because of what its length claims.
+    static func check(_ blob: PackedBlob) throws(FormatError) {
+        let count = max(blob.plainLength, Int(blob.length) - Sealer.overhead)
+        guard count <= blobByteCount else {
+            throw FormatError(
+                .limitExceeded,
+                "it would have \(count) bytes, more than the \(blobByteCount) allowed")
+        }
+    }
+
+    /// Throws `limitExceeded` when the index files name more blobs than may be in memory.
+    static func check(blobCount count: Int) throws(RepositoryError) {
+        guard count <= blobCount else {
+            throw RepositoryError(
+                .limitExceeded, "the index files name more than \(blobCount) pieces of files")
+        }
+    }
 }

@@ -64,7 +64,7 @@ package final class ResticSnapshotRepository: SnapshotRepository {
         if let known = snapshotCache.withLock({ $0[id] }) { return known }
         let draft = try await files.read(FileName(.snapshot, id)) {
             bytes throws(FormatError) in
-            try SnapshotCodec.decode(self.sealer.openJSON(bytes))
+            try SnapshotCodec.decode(self.sealer.openJSON(bytes, .snapshot))
         }
         let snapshot = Snapshot(id: id, draft: draft)
         snapshotCache.withLock { $0[id] = snapshot }
@@ -79,7 +79,9 @@ package final class ResticSnapshotRepository: SnapshotRepository {
             trees.keep(nodes, as: id)
             return nodes
         } catch {
-            throw RepositoryError(.damaged, "folder \(id.short) cannot be read: \(error.detail)")
+            throw RepositoryError(
+                error.code == .limitExceeded ? .limitExceeded : .damaged,
+                "folder \(id.short) cannot be read: \(error.detail)")
         }
     }
 

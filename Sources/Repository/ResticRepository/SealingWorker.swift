@@ -61,14 +61,13 @@ struct SealingOutcome: Sendable {
 
 /// The parts of a worker that only its thread touches.
 private final class SealingState {
-    private let sealer: Sealer
-    private let codec = ZstdCodec()
+    private let parts: SealingParts
     private let packByteCount: Int
     private let buffers: BufferPool
     private var packs: [BlobKind: OpenPack] = [:]
 
     init(key: MasterKey, packByteCount: Int, buffers: BufferPool) {
-        sealer = Sealer(key)
+        parts = SealingParts(sealer: Sealer(key))
         self.packByteCount = packByteCount
         self.buffers = buffers
     }
@@ -96,16 +95,24 @@ private final class SealingState {
         let capacity = packByteCount + Chunker.maximum + (1 << 20)
         // The array lends its storage, and the codec the frame, for the call.
         let (range, isCompressed) = unsafe blob.bytes.withUnsafeBytes { plain in
-            unsafe codec.withFrameIfSmaller(of: plain) { frame in
+            unsafe parts.codec.withFrameIfSmaller(of: plain) { frame in
                 let range = unsafe pack.append(
                     blob.key, plain: frame ?? plain,
-                    uncompressedLength: frame == nil ? nil : UInt32(plain.count), sealer: sealer,
-                    capacity: capacity)
+                    uncompressedLength: frame == nil ? nil : UInt32(plain.count),
+                    sealer: parts.sealer, capacity: capacity)
                 return unsafe (range, frame != nil)
             }
         }
+        // Opens what was just sealed and hashes it again: the last moment at which a flipped bit
+        // in memory or a fault of zstd can be noticed with the content at hand (restic does so
+        // since 0.16.4, after both had happened).
         do throws(FormatError) {
-            try prove(pack, range, is: blob.key.id, isCompressed: isCompressed)
+            try unsafe pack.withSealed(range) { sealed throws(FormatError) in
+                // The pack lends the bytes for the call.
+                try unsafe parts.prove(
+                    sealed, is: blob.key.id, plainLength: blob.bytes.count,
+                    isCompressed: isCompressed)
+            }
         } catch {
             throw RepositoryError(
                 .damaged,
@@ -116,28 +123,7 @@ private final class SealingState {
             packs[blob.key.kind] = pack
             return nil
         }
-        return pack.finish(sealer: sealer)
-    }
-
-    /// Opens what was just sealed and hashes it again: the last moment at which a flipped bit in
-    /// memory or a fault of zstd can be noticed with the content at hand (restic does so since
-    /// 0.16.4, after both had happened).
-    private func prove(
-        _ pack: OpenPack, _ range: Range<Int>, is id: ContentID, isCompressed: Bool
-    ) throws(FormatError) {
-        var hash = SHA256()
-        if isCompressed { codec.beginFrame() }
-        try unsafe pack.withSealed(range) { sealed throws(FormatError) in
-            // Everything is lent for the calls only.
-            try unsafe sealer.open(sealed) { piece throws(FormatError) in
-                guard isCompressed else { return unsafe hash.update(piece) }
-                try unsafe codec.decompress(next: piece) { unsafe hash.update($0) }
-            }
-        }
-        if isCompressed { try codec.endFrame() }
-        guard hash.finalize() == id else {
-            throw FormatError(.notAuthentic, "its hash is another one after sealing")
-        }
+        return pack.finish(sealer: parts.sealer)
     }
 
     func takeOpenPacks() -> [BlobKind: OpenPack] {
@@ -153,10 +139,10 @@ private final class SealingState {
                 if own.byteCount + other.byteCount <= packByteCount {
                     own.append(other)
                 } else {
-                    finished.append(other.finish(sealer: sealer))
+                    finished.append(other.finish(sealer: parts.sealer))
                 }
             }
-            if !own.isEmpty { finished.append(own.finish(sealer: sealer)) }
+            if !own.isEmpty { finished.append(own.finish(sealer: parts.sealer)) }
         }
         return finished
     }

@@ -71,7 +71,7 @@ package struct StructureCheck: Sendable {
         _ id: ContentID, _ report: inout StructureReport
     ) async throws(BackendError) -> ContentID? {
         try await reading(FileName(.snapshot, id), &report) { bytes throws(FormatError) in
-            try SnapshotCodec.decode(sealer.openJSON(bytes)).tree
+            try SnapshotCodec.decode(sealer.openJSON(bytes, .snapshot)).tree
         }
     }
 
@@ -83,16 +83,21 @@ package struct StructureCheck: Sendable {
         var seen: Set<ContentID> = []
         let names = try await list(.index).keys.sorted()
         let sizes = try await list(.data)
-        for id in names {
-            let packs = try await reading(FileName(.index, id), &report) {
-                bytes throws(FormatError) in
-                try IndexCodec.decode(sealer.openJSON(bytes))
-            }
-            for pack in packs ?? [] {
-                if !seen.insert(pack.id).inserted {
-                    report.findings.append(.note("pack \(pack.id.short) is in two indexes"))
+        let loader = IndexLoader(files: files, sealer: sealer)
+        try await inOrder(names, width: 2) {
+            await loader.listed(in: $0)
+        } use: {
+            id, listed throws(BackendError) in
+            switch listed {
+            case .success(let packs):
+                for pack in packs {
+                    if !seen.insert(pack.id).inserted {
+                        report.findings.append(.note("pack \(pack.id.short) is in two indexes"))
+                    }
+                    check(pack, in: id, size: sizes[pack.id], &index, &report)
                 }
-                check(pack, size: sizes[pack.id], &index, &report)
+            case .failure(let error):
+                report.findings.append(try Self.finding(FileName(.index, id), error))
             }
         }
         report.packCount = sizes.count
@@ -104,13 +109,19 @@ package struct StructureCheck: Sendable {
     }
 
     private func check(
-        _ pack: IndexedPack, size: UInt64?, _ index: inout BlobIndex,
+        _ pack: IndexedPack, in indexID: ContentID, size: UInt64?, _ index: inout BlobIndex,
         _ report: inout StructureReport
     ) {
         let name = FileName(.data, pack.id)
         let isKnown = index.names(pack: pack.id)
-        index.add(pack: pack.id, blobs: pack.blobs, isPresent: size == pack.byteCount)
+        index.add(
+            pack: pack.id, blobs: pack.blobs,
+            isPresent: size == pack.byteCount && pack.isContiguous)
         guard !isKnown else { return }
+        if !pack.isContiguous {
+            let reason = "it puts blobs of pack \(pack.id.short) where they cannot lie"
+            report.findings.append(.damaged(FileName(.index, indexID), reason: reason))
+        }
         if Set(pack.blobs.map(\.key.kind)).count > 1 {
             report.findings.append(.note("pack \(pack.id.short) mixes files and folders"))
         }
