@@ -33,20 +33,28 @@ package struct ContentID: Hashable, Sendable, Comparable, CustomStringConvertibl
     }
 
     /// An id from exactly 64 lower-case hexadecimal digits, else nil.
-    package init?(hex: some StringProtocol) {
-        let digits = hex.utf8
+    package init?(hex: some StringProtocol) { self.init(hexDigits: Array(hex.utf8)) }
+
+    /// An id from exactly 64 lower-case hexadecimal digits as ASCII bytes, else nil.
+    package init?(hexDigits digits: [UInt8]) {
         guard digits.count == 2 * Self.byteCount else { return nil }
-        var words: [UInt64] = [0, 0, 0, 0]
-        for (position, digit) in digits.enumerated() {
-            let value: UInt8
-            switch digit {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): value = digit - UInt8(ascii: "0")
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): value = digit - UInt8(ascii: "a") + 10
-            default: return nil
+        func word(_ start: Int) -> UInt64? {
+            var value: UInt64 = 0
+            for digit in digits[start..<start + 16] {
+                switch digit {
+                case UInt8(ascii: "0")...UInt8(ascii: "9"):
+                    value = value << 4 | UInt64(digit - UInt8(ascii: "0"))
+                case UInt8(ascii: "a")...UInt8(ascii: "f"):
+                    value = value << 4 | UInt64(digit - UInt8(ascii: "a") + 10)
+                default: return nil
+                }
             }
-            words[position / 16] = words[position / 16] << 4 | UInt64(value)
+            return value
         }
-        (a, b, c, d) = (words[0], words[1], words[2], words[3])
+        guard let a = word(0), let b = word(16), let c = word(32), let d = word(48) else {
+            return nil
+        }
+        self.init(words: (a, b, c, d))
     }
 
     /// The four words that `init(words:)` takes.

@@ -170,24 +170,27 @@ final class DriveSyscalls: Sendable {
     func read(
         _ file: Descriptor, offset: UInt64, count: Int
     ) throws(BackendError) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: count)
-        var filled = 0
-        while filled < count {
-            let start = filled
-            let got = try perform(.read) { limit in
-                // Sound: the array lends its storage; the call writes behind `start`, at most to
-                // the end.
-                unsafe bytes.withUnsafeMutableBytes { buffer in
-                    let target = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[start...])
-                    return unsafe pread(
-                        file.number, target.baseAddress, min(limit, target.count),
-                        off_t(clamping: offset + UInt64(start)))
+        var failure: BackendError?
+        // Sound: pread writes behind `filled`, at most to the end of the array's room.
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { room, filled in
+            // A whole pack would cost 4,096 page faults.
+            if count >= 4 << 20 { unsafe holdfast_prefer_huge_pages(room.baseAddress, count) }
+            do throws(BackendError) {
+                while filled < count {
+                    let start = filled
+                    let got = try perform(.read) { limit in
+                        unsafe pread(
+                            file.number, room.baseAddress?.advanced(by: start),
+                            min(limit, count - start), off_t(clamping: offset + UInt64(start)))
+                    }
+                    if got == 0 { break }
+                    filled += got
                 }
+            } catch {
+                failure = error
             }
-            if got == 0 { break }
-            filled += got
         }
-        bytes.removeLast(count - filled)
+        if let failure { throw failure }
         return bytes
     }
 
@@ -218,6 +221,12 @@ final class DriveSyscalls: Sendable {
     func dropCache(of file: Descriptor) {
         // Advice only: a filesystem without a page cache has nothing to drop.
         _ = posix_fadvise(file.number, 0, 0, POSIX_FADV_DONTNEED)
+    }
+
+    /// Another descriptor of an open file; nil when there are too many already.
+    func duplicate(_ file: Descriptor) -> Descriptor? {
+        let number = holdfast_fcntl(file.number, F_DUPFD_CLOEXEC, 0)
+        return number < 0 ? nil : Descriptor(owning: number)
     }
 
     // MARK: Names

@@ -23,7 +23,14 @@ final class FolderTargetTree: Sendable {
         /// Files of this restore, which one with an equal name must not overwrite.
         var files: Set<FileStatus.Identity> = []
         var nextTemporary = 1
+        /// Large files whose pages are on their way to the medium, oldest first.
+        var settling: [(descriptor: Descriptor, byteCount: UInt64)] = []
+        var settlingByteCount: UInt64 = 0
     }
+
+    /// How much is left to the system to write before its memory is asked back.
+    private static let settlingLimit: UInt64 = 48 << 20
+    private static let leastSettling: UInt64 = 256 << 10
 
     let root: Descriptor
     private let system: DriveSyscalls
@@ -119,9 +126,10 @@ final class FolderTargetTree: Sendable {
 
     /// Gives a written file its date, mode and name.
     func finish(_ file: OpenFile, modified: Timestamp, mode: UInt32?) throws(BackendError) {
-        let identity = try system.status(file.descriptor).identity
+        let status = try system.status(file.descriptor)
         if let mode { try system.changeMode(file.descriptor, mode) }
         try system.setTimes(file.descriptor, modified)
+        settle(file.descriptor, byteCount: status.byteCount)
         try system.close(file.descriptor)
         if file.overwrite {
             if let existing = try system.status(file.name, in: file.folder) {
@@ -129,11 +137,31 @@ final class FolderTargetTree: Sendable {
             }
             try system.rename(
                 file.temporaryName, in: file.folder, to: file.name, in: file.folder)
-            state.withLock { _ = $0.files.insert(identity) }
+            state.withLock { _ = $0.files.insert(status.identity) }
         } else {
             try system.renameExclusively(
                 file.temporaryName, in: file.folder, to: file.name, in: file.folder)
         }
+    }
+
+    /// Has a large file written out at once and, some files later, its pages given back: nobody
+    /// reads a restored file soon, and clearing new pages for each next one took more time than
+    /// opening the content. Advice only: nothing here makes it durable.
+    private func settle(_ file: Descriptor, byteCount: UInt64) {
+        guard byteCount >= Self.leastSettling, let copy = system.duplicate(file) else { return }
+        system.dropCache(of: copy)
+        let settled = state.withLock { state -> [Descriptor] in
+            state.settling.append((copy, byteCount))
+            state.settlingByteCount += byteCount
+            var settled: [Descriptor] = []
+            while state.settlingByteCount > Self.settlingLimit, let oldest = state.settling.first {
+                state.settling.removeFirst()
+                state.settlingByteCount -= oldest.byteCount
+                settled.append(oldest.descriptor)
+            }
+            return settled
+        }
+        for file in settled { system.dropCache(of: file) }
     }
 
     /// Gives a file up.

@@ -8,8 +8,15 @@ import Synchronization
 /// Every call walks down from the drive's open folder, one component at a time and following no
 /// link, so a folder that was removed or replaced meanwhile shows at once.
 final class RepositoryFolder: Sendable {
-    /// Larger files are damage: the largest that is written is a pack of about 128 MiB.
-    static let largestFile: UInt64 = 1 << 30
+    /// Larger files are damage and are not taken into memory: the largest that are written are
+    /// packs of about 128 MiB, indexes of a few and keys, locks and snapshots of a few KiB.
+    static func largestFile(_ kind: FileKind) -> UInt64 {
+        switch kind {
+        case .data: 1 << 30
+        case .index: 128 << 20
+        case .config, .key, .lock, .snapshot: 16 << 20
+        }
+    }
 
     let drive: Drive
     let owner: OwnerID
@@ -106,13 +113,11 @@ final class RepositoryFolder: Sendable {
         guard let folder = try openIfThere(PathBytes(kind.rawValue), in: repository) else {
             return []
         }
-        guard kind == .data else { return try files(kind, in: folder, prefix: "") }
+        guard kind == .data else { return try files(kind, in: folder, prefix: []) }
         var found: [StoredFile] = []
         for name in try system.names(in: folder) where name.bytes.count == 2 {
-            guard let prefix = String(validating: name.bytes, as: UTF8.self),
-                let part = try openIfThere(name, in: folder)
-            else { continue }
-            found += try files(.data, in: part, prefix: prefix)
+            guard let part = try openIfThere(name, in: folder) else { continue }
+            found += try files(.data, in: part, prefix: name.bytes)
         }
         return found
     }
@@ -128,13 +133,11 @@ final class RepositoryFolder: Sendable {
     }
 
     private func files(
-        _ kind: FileKind, in folder: Descriptor, prefix: String
+        _ kind: FileKind, in folder: Descriptor, prefix: [UInt8]
     ) throws(BackendError) -> [StoredFile] {
         var found: [StoredFile] = []
         for name in try system.names(in: folder) {
-            guard name.bytes.count == 2 * ContentID.byteCount,
-                let id = ContentID(hex: String(decoding: name.bytes, as: UTF8.self)),
-                prefix.isEmpty || id.hex.hasPrefix(prefix),
+            guard let id = ContentID(hexDigits: name.bytes), name.bytes.starts(with: prefix),
                 let status = try system.status(name, in: folder)
             else { continue }
             found.append(
@@ -158,7 +161,8 @@ final class RepositoryFolder: Sendable {
         let source = try openFile(file)
         let size = try system.status(source).byteCount
         let range = range ?? 0..<size
-        guard range.upperBound <= size, UInt64(range.count) <= Self.largestFile else {
+        guard range.upperBound <= size, UInt64(range.count) <= Self.largestFile(file.kind)
+        else {
             throw system.error(.damaged, "\(file.relativePath) has another size than expected")
         }
         let bytes = try system.read(source, offset: range.lowerBound, count: range.count)
