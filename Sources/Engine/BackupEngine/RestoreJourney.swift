@@ -20,6 +20,9 @@ struct RestoreJourney {
     private var progress = RunProgress(phase: .restoring)
     /// Folders that were made only because something beneath them was selected.
     private var above: Set<EntryPath> = []
+    /// Enough that two processors, a drive and the target have work between them. Each file has
+    /// at most two blobs (16 MiB) in memory.
+    private static let filesAtOnce = 4
     private static let impossibleName = "Its name cannot be made in a folder."
 
     init(_ run: RestoreRun) {
@@ -124,7 +127,7 @@ struct RestoreJourney {
             return fail(path, Self.impossibleName)
         }
         switch node.kind {
-        case .file: try await restoreFile(node, at: path)
+        case .file: try await restoreFiles([node], in: path.parent)
         case .directory:
             guard depth < TreeWalk.depthLimit else { return fail(path, "It lies too deep.") }
             guard try await make(path) else { return }
@@ -150,8 +153,15 @@ struct RestoreJourney {
             if error.code == .noDrive { throw .repository(error) }
             return fail(path, "The folder's content cannot be read: \(error.whatHappened)")
         }
-        for node in nodes {
-            try await restore(node, at: path.appending(node.name), depth: depth)
+        var rest = nodes[...]
+        while let node = rest.first {
+            let files = rest.prefix { $0.kind == .file }
+            rest = rest.dropFirst(max(1, files.count))
+            if files.isEmpty {
+                try await restore(node, at: path.appending(node.name), depth: depth)
+            } else {
+                try await restoreFiles(Array(files), in: path)
+            }
         }
     }
 
@@ -165,18 +175,30 @@ struct RestoreJourney {
         }
     }
 
-    private mutating func restoreFile(_ node: TreeNode, at path: EntryPath) async throws(End) {
-        do throws(RestoreError) {
-            if node.content.count > 1 {
-                try await writeReadingAhead(node, at: path)
-            } else {
-                try await write(
-                    node, at: path, from: BlobSource.inOrder(node.content, from: run.repository))
-            }
+    /// Restores files of one folder, several at once, so that the drives are read, content is
+    /// opened on every processor and the target is written at the same time. What became of them
+    /// is noted in their order.
+    private mutating func restoreFiles(
+        _ nodes: [TreeNode], in folder: EntryPath
+    ) async throws(End) {
+        let run = run
+        try await inOrder(nodes, width: Self.filesAtOnce) { node in
+            await RestoredFile(node, at: folder.appending(node.name)).write(run)
+        } use: { node, outcome throws(End) in
+            try await finished(node, at: folder.appending(node.name), outcome)
+        }
+    }
+
+    private mutating func finished(
+        _ node: TreeNode, at path: EntryPath, _ outcome: RestoredFile.Outcome
+    ) async throws(End) {
+        switch outcome {
+        case .impossibleName: return fail(path, Self.impossibleName)
+        case .cancelled: throw .cancelled
+        case .done:
             report.files += 1
             report.bytes += node.byteCount
-        } catch {
-            guard !Task.isCancelled else { throw .cancelled }
+        case .failed(let error):
             if error.code == .source { try await endWhenNoDriveIsLeft(node) }
             try note(error, path)
         }
@@ -196,32 +218,6 @@ struct RestoreJourney {
                 return
             }
         }
-    }
-
-    /// Writes a file while the next blob is read, so that drive and target work at once.
-    private func writeReadingAhead(
-        _ node: TreeNode, at path: EntryPath
-    ) async throws(RestoreError) {
-        let queue = BlobQueue()
-        async let filled: Void = queue.fill(node.content, from: run.repository)
-        do {
-            try await write(node, at: path, from: BlobSource.queued(queue))
-        } catch {
-            // A target that ended early may not have drained the queue: its reader must not wait.
-            await queue.close()
-            await filled
-            throw error
-        }
-        await queue.close()
-        await filled
-    }
-
-    private func write(
-        _ node: TreeNode, at path: EntryPath, from source: ByteSource<RepositoryError>
-    ) async throws(RestoreError) {
-        try await run.target.writeFile(
-            path, byteCount: node.byteCount, modified: node.modified, mode: node.mode,
-            from: source)
     }
 
     private mutating func note(_ error: RestoreError, _ path: EntryPath) throws(End) {
