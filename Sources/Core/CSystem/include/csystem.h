@@ -31,7 +31,7 @@ void holdfast_name_thread(const char *name);
 /// Asks for large pages for memory that will be filled from its start; `memory` may be NULL.
 void holdfast_prefer_huge_pages(void *memory, size_t byte_count);
 
-/// Keeps glibc from holding on to freed memory, at the start of a program and before its threads:
-/// pack buffers (16 MiB) go back to the system when freed, chunk buffers stay for the next ones,
-/// and no thread has an arena of its own.
+/// Bounds what glibc holds on to, at the start of a program and before its threads: no thread has
+/// an arena of its own, and the buffers of packs (16 MiB) and chunks are used again instead of
+/// being given back and cleared by the system for the next one, up to 64 MiB of them.
 void holdfast_limit_allocator(void);
