@@ -50,22 +50,18 @@ final class FolderSession: DeviceSession, MediaSource {
             })
     }
 
+    /// One visit to the thread for a small file: what a phone costs is another benchmark's matter.
     func read(_ entry: PhoneEntry) async throws(DeviceError) -> ByteSource<DeviceError> {
-        let path = path(of: entry.object)
+        let file = OpenedFile(path(of: entry.object), expectedCount: entry.byteCount)
         let thread = self.thread
-        // Pieces are as long as what they hold, as a phone's are.
-        let capacity = Int(
-            clamping: min(entry.byteCount ?? .max, UInt64(ByteSource<DeviceError>.maximumPiece)))
-        let file = try await thread.run { () throws(DeviceError) in
-            try FolderReading.open(path)
-        }
         return ByteSource(
             next: { () async throws(DeviceError) in
-                try await thread.run { () throws(DeviceError) in
-                    try FolderReading.piece(of: file, atMost: capacity)
-                }
+                if file.isAtEnd { return nil }
+                return try await thread.run { () throws(DeviceError) in try file.piece() }
             },
-            close: { await thread.run { () throws(Never) in _ = Glibc.close(file) } })
+            close: {
+                if !file.isAtEnd { await thread.run { () throws(Never) in file.close() } }
+            })
     }
 
     private func path(of object: UInt64) -> [UInt8] { paths.withLock { $0[Int(object)] } }
@@ -78,8 +74,47 @@ final class FolderSession: DeviceSession, MediaSource {
     }
 }
 
+/// A file that is opened by its first piece and closed by its last.
+private final class OpenedFile: Sendable {
+    private struct State {
+        var descriptor: Int32?
+        var isAtEnd = false
+    }
+
+    private let path: [UInt8]
+    /// Pieces are as long as what they hold, as a phone's are; the byte more shows the end.
+    private let capacity: Int
+    private let state = Mutex(State())
+
+    init(_ path: [UInt8], expectedCount: UInt64?) {
+        self.path = path
+        capacity = Int(
+            min(expectedCount ?? .max, UInt64(ByteSource<DeviceError>.maximumPiece) - 1) + 1)
+    }
+
+    var isAtEnd: Bool { state.withLock { $0.isAtEnd } }
+
+    /// The next bytes, nil at the end.
+    func piece() throws(DeviceError) -> [UInt8]? {
+        try state.withLock { state throws(DeviceError) in
+            if state.descriptor == nil { state.descriptor = try FolderReading.open(path) }
+            guard let descriptor = state.descriptor else { return nil }
+            let piece = try FolderReading.piece(of: descriptor, atMost: capacity)
+            if (piece?.count ?? 0) < capacity { Self.end(&state) }
+            return piece
+        }
+    }
+
+    func close() { state.withLock { Self.end(&$0) } }
+
+    private static func end(_ state: inout State) {
+        state.isAtEnd = true
+        if let descriptor = state.descriptor.take() { _ = Glibc.close(descriptor) }
+    }
+}
+
 /// The system calls beneath ``FolderSession``.
-private enum FolderReading {
+enum FolderReading {
     struct Entry {
         let name: EntryName
         let isFolder: Bool

@@ -7,35 +7,61 @@ import ResticFormat
 import ResticRepository
 
 /// The store without a phone: a folder is backed up to two drives through the engine, the
-/// repository and the mirror, put together as the appliance does.
-///
-/// `store-benchmark init DRIVE DRIVE` enrols two folders and makes the repositories, opened by
-/// the password `benchmark`; `store-benchmark backup FOLDER DRIVE DRIVE` is what is measured.
+/// repository and the mirror, put together as the appliance does. README.md lists the commands.
 @main
 enum StoreBenchmark {
-    private static let owner = OwnerID(trusted: "benchmark")
+    static let owner = OwnerID(trusted: "benchmark")
+    static let clock = SystemClock()
     private static let phone = PhoneID(trusted: "android-0000000000000000")
     private static let password = "benchmark"
-    private static let clock = SystemClock()
     private static let driveOptions = DriveOptions(clock: clock)
+    private static let usage = """
+        store-benchmark init DRIVE…
+                      | backup FOLDER DRIVE…
+                      | check DRIVE
+                      | restore DRIVE FOLDER
+                      | open DRIVE
+                      | generate DRIVE SNAPSHOTS BLOBS
+                      | levels FILE…
+        """
 
     static func main() async {
         holdfast_limit_allocator()
-        let arguments = Array(CommandLine.arguments.dropFirst())
+        var arguments = Array(CommandLine.arguments.dropFirst())
+        let command = arguments.isEmpty ? "" : arguments.removeFirst()
         do {
-            switch (arguments.first, arguments.count) {
-            case ("init", 3): try await prepare(Array(arguments.dropFirst()))
-            case ("backup", 4):
-                let code = try await backUp(arguments[1], to: Array(arguments.dropFirst(2)))
-                exit(code.rawValue)
-            default:
-                say("store-benchmark init DRIVE DRIVE | backup FOLDER DRIVE DRIVE")
-                exit(ExitCode.usage.rawValue)
-            }
+            exit(try await run(command, arguments).rawValue)
         } catch {
             say((error as? any Explained)?.explanation ?? "\(error)")
             exit(1)
         }
+    }
+
+    private static func run(_ command: String, _ arguments: [String]) async throws -> ExitCode {
+        switch (command, arguments.count) {
+        case ("init", 1...): try await prepare(arguments)
+        case ("backup", 2...):
+            return try await backUp(arguments[0], to: Array(arguments.dropFirst()))
+        case ("check", 1): return try await check(arguments[0])
+        case ("restore", 2): return try await restore(from: arguments[0], to: arguments[1])
+        case ("open", 1): try await measureOpening(arguments[0])
+        case ("generate", 3):
+            guard let snapshots = Int(arguments[1]), let blobs = Int(arguments[2]) else {
+                return usageError()
+            }
+            let copy = try await repository(on: arguments[0])
+            let key = try await ResticSnapshotRepository.unlock(backend: copy, password: password)
+            try await GeneratedRepository(on: copy, path: arguments[0], key: key)
+                .fill(snapshots: snapshots, blobs: blobs)
+        case ("levels", 1...): try CompressionLevels.measure(arguments)
+        default: return usageError()
+        }
+        return .done
+    }
+
+    private static func usageError() -> ExitCode {
+        say(usage)
+        return .usage
     }
 
     private static func prepare(_ paths: [String]) async throws {
@@ -49,16 +75,26 @@ enum StoreBenchmark {
         }
     }
 
-    private static func backUp(_ folder: String, to paths: [String]) async throws -> ExitCode {
+    private static func repository(on path: String) async throws -> DriveBackend {
+        try await Drive.open(path: path, options: driveOptions).repository(owner)
+    }
+
+    private static func open(
+        _ paths: [String], for purpose: RepositoryOptions.Purpose
+    ) async throws -> ResticSnapshotRepository {
         var copies: [DriveBackend] = []
-        for path in paths {
-            copies.append(
-                try await Drive.open(path: path, options: driveOptions).repository(owner))
-        }
+        for path in paths { copies.append(try await repository(on: path)) }
         let mirror = MirroredBackend(copies)
         let key = try await ResticSnapshotRepository.unlock(backend: mirror, password: password)
+        let start = clock.elapsed()
         let repository = try await ResticSnapshotRepository.open(
-            backend: mirror, masterKey: key, options: RepositoryOptions(.writing, clock: clock))
+            backend: mirror, masterKey: key, options: RepositoryOptions(purpose, clock: clock))
+        say("Opened in \(clock.elapsed() - start).")
+        return repository
+    }
+
+    private static func backUp(_ folder: String, to paths: [String]) async throws -> ExitCode {
+        let repository = try await open(paths, for: .writing)
         let run = BackupRun(
             BackupRequest(
                 run: RunID(trusted: "run-\(clock.now().seconds)"), phone: phone, family: .android,
@@ -70,6 +106,36 @@ enum StoreBenchmark {
         return report.exitCode
     }
 
+    /// What `restic check --read-data` does, on one drive.
+    private static func check(_ path: String) async throws -> ExitCode {
+        let copy = try await repository(on: path)
+        let key = try await ResticSnapshotRepository.unlock(backend: copy, password: password)
+        let report = try await StructureCheck(backend: copy, masterKey: key, readData: true).run()
+        say("\(report.packCount) packs, \(report.blobCount) blobs, \(report.bytesRead) bytes read.")
+        for finding in report.findings { say("\(finding)") }
+        return report.isSound ? .done : .damageLost
+    }
+
+    /// The newest snapshot, whole.
+    private static func restore(from path: String, to folder: String) async throws -> ExitCode {
+        let repository = try await open([path], for: .reading)
+        guard let tree = try await repository.snapshots().last?.tree else { return .notFound }
+        let target = try await FolderTarget.open(path: folder)
+        let report = await RestoreRun(
+            RestoreRequest(run: RunID(trusted: "run-\(clock.now().seconds)"), tree: tree),
+            repository: repository, target: target, clock: clock, events: { _ in }
+        ).run()
+        try await target.finish()
+        say(report.messages.joined(separator: " "))
+        return report.exitCode
+    }
+
+    /// Reads the indexes and lists the snapshots, as each command does before anything else.
+    private static func measureOpening(_ path: String) async throws {
+        let repository = try await open([path], for: .reading)
+        say("\(try await repository.snapshots().count) snapshots.")
+    }
+
     private static var services: BackupServices {
         BackupServices(
             clock: clock, hash: { ContentID.sha256(of: $0) }, driveSpace: { [] },
@@ -79,11 +145,11 @@ enum StoreBenchmark {
             events: { _ in })
     }
 
-    private static func say(_ text: String) { print(text) }
+    static func say(_ text: String) { print(text) }
 }
 
 /// The machine's own clocks.
-private struct SystemClock: RunClock {
+struct SystemClock: RunClock {
     func now() -> Timestamp {
         var time = timespec()
         // Sound: the call fills the local value.
