@@ -105,7 +105,8 @@ package enum RFC3339 {
         return (isBehind ? -60 : 60) * (hours * 60 + minutes)
     }
 
-    private static func civil(_ day: Int64) -> (year: Int, month: Int, day: Int) {
+    /// The date of the day that lies `day` days after 1970-01-01; months and days from 1.
+    package static func civil(_ day: Int64) -> (year: Int, month: Int, day: Int) {
         // Years run from March here, so that a leap day is a year's last.
         let shifted = day + 719_468
         let era = shifted.floorDivided(by: 146_097)
@@ -118,7 +119,9 @@ package enum RFC3339 {
         return (year, month < 10 ? month + 3 : month - 9, dayOfYear - (153 * month + 2) / 5 + 1)
     }
 
-    private static func days(_ year: Int, _ month: Int, _ day: Int) -> Int64 {
+    /// The days from 1970-01-01 to a date; what `civil(_:)` undoes. The month must be 1 to 12, a
+    /// day beyond the month's end runs on into the next.
+    package static func days(_ year: Int, _ month: Int, _ day: Int) -> Int64 {
         let shifted = Int64(month <= 2 ? year - 1 : year)
         let era = shifted.floorDivided(by: 400)
         let yearOfEra = Int(shifted - era * 400)
@@ -130,7 +133,7 @@ package enum RFC3339 {
 
 extension Int64 {
     /// The quotient rounded down; `divisor` is positive.
-    fileprivate func floorDivided(by divisor: Int64) -> Int64 {
+    package func floorDivided(by divisor: Int64) -> Int64 {
         let quotient = self / divisor
         return self % divisor < 0 ? quotient - 1 : quotient
     }

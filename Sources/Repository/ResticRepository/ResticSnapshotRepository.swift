@@ -51,13 +51,26 @@ package final class ResticSnapshotRepository: SnapshotRepository {
     // MARK: - Reading
 
     package func snapshots() async throws(RepositoryError) -> [Snapshot] {
-        let listed: [StoredFile]
-        do throws(BackendError) { listed = try await backend.list(.snapshot) } catch {
+        var found: [Snapshot] = []
+        for id in try await snapshotIDs() {
+            do throws(RepositoryError) {
+                found.append(try await snapshot(id))
+            } catch {
+                // Readers take no lock: one that was forgotten meanwhile is not missed.
+                guard error.code == .missing, try await !snapshotIDs().contains(id) else {
+                    throw error
+                }
+            }
+        }
+        return found.sorted { ($0.time, $0.id) < ($1.time, $1.id) }
+    }
+
+    private func snapshotIDs() async throws(RepositoryError) -> Set<ContentID> {
+        do throws(BackendError) {
+            return Set(try await backend.list(.snapshot).map(\.name.id))
+        } catch {
             throw RepositoryError(error)
         }
-        var found: [Snapshot] = []
-        for id in Set(listed.map(\.name.id)) { found.append(try await snapshot(id)) }
-        return found.sorted { ($0.time, $0.id) < ($1.time, $1.id) }
     }
 
     private func snapshot(_ id: ContentID) async throws(RepositoryError) -> Snapshot {

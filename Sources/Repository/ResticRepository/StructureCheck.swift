@@ -14,17 +14,19 @@ package struct StructureCheck: Sendable {
     let files: CopyReader
     let sealer: FileSealer
     private let readData: Bool
+    private let only: Set<ContentID>?
     private let progress: Progress
 
     /// A check of `backend`, which must be a single drive: with several copies, damage on one
-    /// would be hidden by another.
+    /// would be hidden by another. `only` names the snapshots to look at; nil is all.
     package init(
         backend: any RepositoryBackend, masterKey: MasterKey, readData: Bool = false,
-        progress: @escaping Progress = { _, _ in }
+        only: Set<ContentID>? = nil, progress: @escaping Progress = { _, _ in }
     ) {
         files = CopyReader(backend)
         sealer = FileSealer(masterKey)
         self.readData = readData
+        self.only = only
         self.progress = progress
     }
 
@@ -44,7 +46,7 @@ package struct StructureCheck: Sendable {
         }
         var audit = TreeAudit(
             files: files, sealer: sealer, index: index, unreadable: unreadable)
-        for id in snapshots where !report.isInterrupted {
+        for id in snapshots where !report.isInterrupted && only?.contains(id) ?? true {
             guard let root = try await rootOfSnapshot(id, &report) else { continue }
             report.snapshotCount += 1
             try await audit.visit(root, &report)
