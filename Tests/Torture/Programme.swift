@@ -15,7 +15,7 @@ struct Programme: Sendable {
     let run: @Sendable (TrialOptions) async throws -> TrialCount
 
     /// All programmes, in the order in which they run.
-    static let all: [Programme] = [powerCut, failingCalls, fullDrive, rot, kills]
+    static let all: [Programme] = [powerCut, failingCalls, fullDrive, rot, kills, clock]
 }
 
 /// What one run of a programme is told.
