@@ -164,7 +164,9 @@ let testing: [Target] = [
     tests("ControlAPI", with: ["BackupCore", "ControlAPI"]),
     tests(
         "Appliance",
-        with: ["BackupCore", "ControlAPI", "Appliance", "ResticFormat", "Drives"]),
+        with: [
+            "BackupCore", "ControlAPI", "Appliance", "ResticFormat", "ResticRepository", "Drives",
+        ]),
     tests("SimulatedPhones", with: ["SimulatedPhones"]),
     .executableTarget(
         name: "store-benchmark",

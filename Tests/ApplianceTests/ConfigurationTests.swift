@@ -33,6 +33,7 @@ import Testing
             hostname: kiosk
             wait: 7
             shrink: {percent: 50, minimum_files: 3}
+            retention: {last: 3, daily: 14, within: 1y6m}
             reserve: 2 GiB
             log: debug
             drives:
@@ -44,6 +45,8 @@ import Testing
         #expect(configuration.hostname == "kiosk" && configuration.waitSeconds == 7)
         #expect(configuration.shrink.percent == 50)
         #expect(configuration.shrink.minimumFiles == 3)
+        #expect(configuration.retention.last == 3 && configuration.retention.daily == 14)
+        #expect(configuration.retention.within == CalendarSpan("1y6m"))
         #expect(configuration.reserveBytes == 2 << 30 && configuration.logLevel == .debug)
         #expect(configuration.drives.map(\.id.rawValue) == ["a", "b"])
         #expect(configuration.drives.map(\.name) == ["Left", "b"])
@@ -63,6 +66,10 @@ import Testing
         ("shrink: 3", 1, "shrink must have keys and values"),
         ("shrink:\n  percent: 0.2", 2, "shrink.percent must be a whole number from 0 to 100"),
         ("shrink:\n  files: 20", 2, "unknown key 'files'"),
+        ("retention:\n  hourly: 3", 2, "unknown key 'hourly'"),
+        ("retention: {daily: -1}", 1, "retention.daily must be a whole number"),
+        ("retention: {within: 3 weeks}", 1, "retention.within must be a length of time"),
+        ("retention: {within: 30}", 1, "retention.within must be a text"),
         ("drives: /a", 1, "drives must be a list"),
         ("drives:\n  - id: a\n    path: /a\n    colour: red", 4, "unknown key 'colour'"),
         ("drives:\n  - path: /a", 2, "no id"),
@@ -91,8 +98,9 @@ import Testing
                 "HOLDFAST_DRIVES": "[{id: x, path: /x}]", "HOLDFAST_WAIT": "9",
                 "HOLDFAST_SHRINK_PERCENT": "10", "HOLDFAST_SHRINK_MINIMUM_FILES": "5",
                 "HOLDFAST_RESERVE": "1 KiB",
-                "HOLDFAST_LOG": "error",
+                "HOLDFAST_LOG": "error", "HOLDFAST_RETENTION_WEEKLY": "8",
             ])
+        #expect(configuration.retention.weekly == 8)
         #expect(configuration.state == "/v" && configuration.run == "/w")
         #expect(configuration.hostname == "h" && configuration.waitSeconds == 9)
         #expect(configuration.drives.map(\.path) == ["/x"])
@@ -120,6 +128,8 @@ import Testing
         ]
         configuration.waitSeconds = 0
         configuration.reserveBytes = 17
+        configuration.retention.yearly = 9
+        configuration.retention.within = CalendarSpan("36h")
         #expect(try read(configuration.fileText) == configuration)
     }
 

@@ -9,12 +9,13 @@ import Synchronization
 
 /// An installation in a folder of its own, with two enrolled drives in folders.
 final class TestBox {
-    private let root: String
+    let root: String
     let box: Box
     let first: DriveID
     let second: DriveID
 
-    init() async throws {
+    /// `adjust` changes the configuration before anything is made from it.
+    init(_ adjust: (inout Configuration) -> Void = { _ in }) async throws {
         // In memory where there is a folder for it: these tests make thousands of files durable, and
         // none can tell whether the medium kept them.
         let memory = "/dev/shm"
@@ -27,6 +28,7 @@ final class TestBox {
             hostname: "box")
         configuration.logLevel = .error
         configuration.reserveBytes = 0
+        adjust(&configuration)
         let options = DriveOptions(clock: SystemClock(), reserveBytes: 0)
         let set = DriveSetID(trusted: "set-1")
         var ids: [DriveID] = []

@@ -6,7 +6,7 @@ extension EndToEndTests {
     @Suite struct CommandLineTests {
         private static let commands = [
             [], ["setup"], ["phones"], ["backup"], ["snapshots"], ["show"], ["ls"], ["restore"],
-            ["check"], ["heal"], ["drives"], ["owners"], ["key"], ["key", "password"],
+            ["check"], ["heal"], ["forget"], ["drives"], ["owners"], ["key"], ["key", "password"],
             ["key", "sheet"], ["status"],
         ]
 
@@ -39,7 +39,10 @@ extension EndToEndTests {
                 ["backup", "--wait", "-1"], ["backup", "--capture", "vinyl"],
                 ["restore", "latest"],
                 ["restore", "--to", "x"], ["ls"], ["show"], ["key", "password"],
-                ["snapshots", "extra"], ["setup", "--drive"],
+                ["snapshots", "extra"], ["setup", "--drive"], ["forget", "--keep-last", "-1"],
+                ["forget", "--keep-within", "3 weeks"], ["forget", "--keep-tag", ","],
+                ["forget", "abcd", "--keep-last", "3"], ["forget", "--dry-run", "--yes"],
+                ["forget", "--scheduled", "--keep-last", "3"],
             ] {
                 let refused = try lab.start(words).finish()
                 #expect(refused.exitCode == 64, "\(refused.story)")
@@ -68,7 +71,9 @@ extension EndToEndTests {
                 ["backup", "--phone", "android-0123456789abcdef", "--wait", "1"],
                 ["ls", "latest", "--path", "/no/such"],
                 ["restore", "latest", "--path", "/no/such", "--to", target],
-                ["check", "--owner", "nobody"], ["heal", "--drive", "nothing"],
+                ["check", "--owner", "nobody"], ["forget", "--yes", "0123abcd"],
+                ["forget", "--yes", "--keep-last", "1", "--owner", "nobody"],
+                ["heal", "--drive", "nothing"],
             ] {
                 let refused = try lab.start(words).finish()
                 #expect(refused.exitCode == 43, "\(refused.story)")

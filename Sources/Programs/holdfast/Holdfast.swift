@@ -15,7 +15,8 @@ struct Holdfast: AsyncParsableCommand {
         subcommands: [
             SetupCommand.self, PhonesCommand.self, BackupCommand.self, SnapshotsCommand.self,
             ShowCommand.self, ListCommand.self, RestoreCommand.self, CheckCommand.self,
-            HealCommand.self, DrivesCommand.self, OwnersCommand.self, KeyCommand.self,
+            HealCommand.self, ForgetCommand.self, DrivesCommand.self, OwnersCommand.self,
+            KeyCommand.self,
             StatusCommand.self,
         ])
 

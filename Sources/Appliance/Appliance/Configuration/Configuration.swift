@@ -45,6 +45,8 @@ package struct Configuration: Hashable, Sendable {
     /// How long a run waits for a person or a phone, in seconds.
     package var waitSeconds = 120
     package var shrink = ShrinkLimits()
+    /// What unattended retention keeps; without a rule it keeps everything.
+    package var retention = RetentionPolicy()
     /// Bytes that are left free on each drive; nil for the drives' own rule.
     package var reserveBytes: UInt64?
     package var logLevel = LogLevel.notice

@@ -25,6 +25,11 @@ extension Configuration {
           percent: \(shrink.percent)
           minimum_files: \(shrink.minimumFiles)
 
+        # What holdfast forget keeps of each phone when no rule is given, and all that it keeps
+        # with --scheduled: the newest of the last so many days, weeks, months and years, and all
+        # younger than "within". Without this everything is kept.
+        \(Self.text(of: retention))
+
         # What stays free on each drive: bytes, or a number with KiB, MiB or GiB. Without it one
         # percent, at least 64 MiB and at most 1 GiB.
         \(reserveBytes.map { "reserve: \(Self.size($0))" } ?? "# reserve: 512 MiB")
@@ -85,6 +90,18 @@ extension Configuration {
             name: \(quoted(drive.name))
             path: \(quoted(drive.path))
         """
+    }
+
+    private static func text(of policy: RetentionPolicy) -> String {
+        guard !policy.isEmpty else {
+            return "# retention: {last: 7, daily: 14, weekly: 8, monthly: 24, yearly: 50}"
+        }
+        var rules: [String] = []
+        for (key, count) in retentionCounts where policy[keyPath: count] > 0 {
+            rules.append("\(key): \(policy[keyPath: count])")
+        }
+        if let within = policy.within { rules.append("within: \"\(within)\"") }
+        return "retention: {\(rules.joined(separator: ", "))}"
     }
 
     private static func size(_ bytes: UInt64) -> String {

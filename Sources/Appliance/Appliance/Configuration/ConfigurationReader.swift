@@ -5,8 +5,20 @@ extension Configuration {
     /// capitals, `_` for the dot.
     static let keys = [
         "state", "run", "hostname", "drives", "wait", "shrink.percent", "shrink.minimum_files",
-        "reserve", "log",
+        "retention.last", "retention.daily", "retention.weekly", "retention.monthly",
+        "retention.yearly", "retention.within", "reserve", "log",
     ]
+
+    /// The keys whose values are tables.
+    private static let tables = ["shrink", "retention"]
+
+    /// The counts of `retention`.
+    static var retentionCounts: [(key: String, count: WritableKeyPath<RetentionPolicy, Int>)] {
+        [
+            ("last", \.last), ("daily", \.daily), ("weekly", \.weekly), ("monthly", \.monthly),
+            ("yearly", \.yearly),
+        ]
+    }
 
     /// The file that `named` (from `--config`), `HOLDFAST_CONFIG` or the default leads to.
     package static func file(named: String?, in surroundings: Surroundings) -> String {
@@ -72,16 +84,17 @@ extension Configuration {
     ) throws(ConfigurationProblem) -> [String: StrictYAML] {
         var values: [String: StrictYAML] = [:]
         for (key, place, value) in try Field.table(root, "the file") {
-            guard key == "shrink" else {
+            guard tables.contains(key) else {
                 guard keys.contains(key) else { throw unknown(key, place, keys) }
                 values[key] = value
                 continue
             }
-            for (inner, place, value) in try Field.table(value, "shrink") {
-                guard keys.contains("shrink." + inner) else {
-                    throw unknown(inner, place, ["percent", "minimum_files"])
+            for (inner, place, value) in try Field.table(value, key) {
+                guard keys.contains("\(key).\(inner)") else {
+                    let known = keys.filter { $0.hasPrefix(key + ".") }
+                    throw unknown(inner, place, known.map { String($0.dropFirst(key.count + 1)) })
                 }
-                values["shrink." + inner] = value
+                values["\(key).\(inner)"] = value
             }
         }
         return values
@@ -129,11 +142,32 @@ extension Configuration {
             result.shrink.minimumFiles = try Field.integer(
                 value, "shrink.minimum_files", 0...Int(Int32.max))
         }
+        result.retention = try retention(values)
         if let value = values["reserve"] {
             result.reserveBytes = try Field.byteCount(value, "reserve")
         }
         if let value = values["log"] { result.logLevel = try logLevel(value) }
         return result
+    }
+
+    private static func retention(
+        _ values: [String: StrictYAML]
+    ) throws(ConfigurationProblem) -> RetentionPolicy {
+        var policy = RetentionPolicy()
+        for (key, count) in retentionCounts {
+            guard let value = values["retention." + key] else { continue }
+            policy[keyPath: count] = try Field.integer(
+                value, "retention." + key, 0...Int(Int32.max))
+        }
+        if let value = values["retention.within"] {
+            let text = try Field.text(value, "retention.within", maximum: 64)
+            guard let span = CalendarSpan(text) else {
+                throw ConfigurationProblem(
+                    value.place, "retention.within must be a length of time, such as 1y6m or 30d")
+            }
+            policy.within = span
+        }
+        return policy
     }
 
     private static func logLevel(
