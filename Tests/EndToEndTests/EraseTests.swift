@@ -33,7 +33,7 @@ extension EndToEndTests {
             let listed = try lab.holdfast("owners", "--json").json.elements
             #expect(listed.map { $0["id"].text } == [other])
             #expect(!Child.text(lab.state + "/catalog.sqlite").contains("Anna"))
-            try lab.expect(0, lab.backup("--phone", "1"))
+            try lab.expect(0, lab.backup("--phone", try #require(phone["id"].text)))
             let now = files(in: lab.state + "/owners")
             #expect(now.count == 2 && !now.contains(owner))
             #expect(try lab.holdfast("snapshots", "--json").json.elements.count == 2)
