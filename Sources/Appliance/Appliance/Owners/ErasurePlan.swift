@@ -36,8 +36,8 @@ package struct ErasurePlan: Sendable {
     package var sentences: [String] {
         let names = phones.map { "\(HostileText.escaped($0.name, limit: 60)) (\($0.id))" }
         var lines = [
-            "Owner \(owner) is erased: phones \(names.isEmpty ? "none" : names.joined(separator: ", ")), "
-                + "\(snapshots) snapshots on the drives that are there."
+            "Owner \(owner) is erased. Phones: \(names.isEmpty ? "none" : names.joined(separator: ", ")). "
+                + "Snapshots on the drives that are there: \(snapshots)."
         ]
         if isBegun { lines.append("The erasure was begun before and is finished.") }
         for drive in drives {

@@ -42,9 +42,13 @@ extension StateFiles {
         guard unsafe fstat(descriptor, &status) == 0 else {
             throw failure("\(shown(path)) cannot be looked at")
         }
-        // State files are small; no secret lies further behind.
-        let count = min(Int(status.st_size), maximumByteCount)
-        try writeAll([UInt8](repeating: 0, count: count), to: descriptor, path)
+        // In pieces: a list of a phone's files may be long.
+        var left = Int(status.st_size)
+        while left > 0 {
+            let piece = min(left, 1 << 20)
+            try writeAll([UInt8](repeating: 0, count: piece), to: descriptor, path)
+            left -= piece
+        }
         guard fsync(descriptor) == 0 || errno == EINVAL else {
             throw failure("\(shown(path)) cannot be made durable")
         }
