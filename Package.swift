@@ -181,7 +181,7 @@ let testing: [Target] = [
             "BackupCore", "BackupEngine", "BlockingThread", "CSystem", "Drives", "ResticFormat",
             "ResticRepository", "TestKit",
         ],
-        path: "Tests/Torture", swiftSettings: tested),
+        path: "Tests/Torture", exclude: ["Mutants"], swiftSettings: tested),
     tests("Package"),
     tests("Udev", with: ["holdfast-agent"]),
     tests(

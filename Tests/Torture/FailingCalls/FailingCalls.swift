@@ -1,14 +1,13 @@
 import BackupCore
 import Drives
 import Glibc
-import TestKit
 
 extension Programme {
     /// The n-th system call fails.
     static let failingCalls = Programme(
         name: "failing-calls",
         summary: "any system call on a drive fails, once or from then on, on one drive or both",
-        trials: 2000, slice: 100
+        trials: 2000, slice: 60
     ) { options in
         await FailingCalls(options).run()
     }
@@ -34,7 +33,7 @@ struct FailingCalls: Sendable {
         for trial in options.numbers {
             let number = trial % Workload.all.count
             if counts[number] == nil { counts[number] = await countCalls(number) }
-            var numbers = SeededNumbers.of(trial: trial, seed: options.seed)
+            var numbers = TrialNumbers(seed: options.seed, trial: trial)
             let draw = Draw(counts[number] ?? [], &numbers)
             count.trials += 1
             let broken = await judge(Workload.all[number], draw, &numbers, &count)
@@ -43,13 +42,13 @@ struct FailingCalls: Sendable {
                 count.failures.append((trial, what.joined(separator: "; ")))
             }
         }
-        PlainFiles.remove(folder)
+        TrialFiles.remove(folder)
         return count
     }
 
-    private func newRun(_ versions: [FileSet]) -> WorkloadRun {
-        PlainFiles.renew(folder)
-        for drive in Lab.drives { PlainFiles.makeFolder(Lab.path(drive, in: folder)) }
+    private func newRun(_ versions: [TrialTree]) -> WorkloadRun {
+        TrialFiles.makeFolder(folder)
+        for drive in Lab.drives { TrialFiles.makeFolder(Lab.path(drive, in: folder)) }
         let recording = Recording(folder)
         return WorkloadRun(
             lab: Lab(folder, seed: BoxSeed(), recording: recording), versions: versions,
@@ -57,7 +56,7 @@ struct FailingCalls: Sendable {
     }
 
     private func countCalls(_ number: Int) async -> Counts {
-        var numbers = SeededNumbers(seed: options.seed)
+        var numbers = TrialNumbers(seed: options.seed, trial: 0, stream: 2)
         let run = newRun(Workload.versions(&numbers))
         var counts: Counts = []
         for step in Workload.all[number].steps {
@@ -69,11 +68,11 @@ struct FailingCalls: Sendable {
     }
 
     private func judge(
-        _ workload: Workload, _ draw: Draw, _ numbers: inout SeededNumbers,
+        _ workload: Workload, _ draw: Draw, _ numbers: inout TrialNumbers,
         _ count: inout TrialCount
     ) async -> [String] {
         // The same files as when the calls were counted.
-        var content = SeededNumbers(seed: options.seed)
+        var content = TrialNumbers(seed: options.seed, trial: 0, stream: 2)
         let run = newRun(Workload.versions(&content))
         var broken: [String] = []
         for step in workload.steps.prefix(draw.step) { _ = await run.run(step, &content) }
@@ -107,7 +106,7 @@ struct FailingCalls: Sendable {
         _ outcome: RunOutcome, _ step: Workload.Step, _ before: BoxState, _ struck: Set<Int>
     ) -> [String] {
         let drives = if case .backup(_, let drives) = step { Set(drives) } else { Set(Lab.drives) }
-        let behind = Set(outcome.behind.keys.map { BoxSeed().drives.firstIndex(of: $0) ?? -1 })
+        let behind = Set(outcome.behind.keys.map { BoxSeed.drives.firstIndex(of: $0) ?? -1 })
         var broken: [String] = []
         if outcome.error == nil, !outcome.done.union(behind).isSuperset(of: drives) {
             broken.append("silent about a drive: \(outcome.summary)")
@@ -120,10 +119,10 @@ struct FailingCalls: Sendable {
     }
 
     private func afterPowerCut(
-        _ run: WorkloadRun, _ draw: Draw, _ numbers: inout SeededNumbers
+        _ run: WorkloadRun, _ draw: Draw, _ numbers: inout TrialNumbers
     ) -> Lab {
         let folder = "\(folder)/after"
-        PlainFiles.makeFolder(folder)
+        TrialFiles.makeFolder(folder)
         for (drive, changes) in run.recording.finished.changes.enumerated() {
             CrashModel(changes.lazy.map(\.change)).write(
                 to: Lab.path(drive, in: folder), numbers.next() % 2 == 0 ? .dropped : .mixed,
@@ -140,7 +139,7 @@ private struct Draw: CustomStringConvertible {
     let losesPower: Bool
 
     /// Draws a step, calls of one kind or of all, and the number of the one that fails.
-    init(_ counts: [[[DriveCall: Int]]], _ numbers: inout SeededNumbers) {
+    init(_ counts: [[[DriveCall: Int]]], _ numbers: inout TrialNumbers) {
         step = Int(numbers.next() % UInt64(max(1, counts.count)))
         let calls = counts.indices.contains(step) ? counts[step] : [[:], [:]]
         let drives = [[0], [1], [0, 1]][Int(numbers.next() % 3)]

@@ -1,14 +1,13 @@
 import BackupCore
 import Drives
 import Glibc
-import TestKit
 
 extension Programme {
     /// A drive runs out of space or inodes.
     static let fullDrive = Programme(
         name: "full-drive",
         summary: "a drive has room for less than the run needs, in steps of 64 KiB or in inodes",
-        trials: 100, slice: 16
+        trials: 100, slice: 8
     ) { options in
         await FullDrive(options).run()
     }
@@ -30,37 +29,38 @@ struct FullDrive: Sendable {
     func run() async -> TrialCount {
         var count = TrialCount()
         for trial in options.numbers {
-            var numbers = SeededNumbers.of(trial: trial, seed: options.seed)
+            var numbers = TrialNumbers(seed: options.seed, trial: trial)
             count.trials += 1
             let broken = await judge(trial, &numbers, &count)
             if !broken.isEmpty { count.failures.append((trial, broken.joined(separator: "; "))) }
             unmount()
         }
-        PlainFiles.remove(folder)
+        TrialFiles.remove(folder)
         return count
     }
 
     private func judge(
-        _ trial: Int, _ numbers: inout SeededNumbers, _ count: inout TrialCount
+        _ trial: Int, _ numbers: inout TrialNumbers, _ count: inout TrialCount
     ) async -> [String] {
-        let versions = Workload.versions(&numbers)
-        PlainFiles.renew(folder)
-        for drive in Lab.drives { PlainFiles.makeFolder(Lab.path(drive, in: folder)) }
+        let before = TrialTree.random(&numbers, files: 30, largest: 300_000)
+        let after = before.edited(&numbers, largest: 300_000)
+        TrialFiles.makeFolder(folder)
+        for drive in Lab.drives { TrialFiles.makeFolder(Lab.path(drive, in: folder)) }
         let lab = Lab(folder, seed: BoxSeed())
         let full = [[0], [1], [0, 1]][Int(numbers.next() % 3)]
         guard mount(full) else { return ["a small filesystem cannot be mounted"] }
         let judge = Judge(lab: lab)
-        let first = await StoreRun(lab: lab).backup(versions[0])
+        let first = await StoreRun(lab: lab).backup(before)
         var broken = first.done == Set(Lab.drives) ? [] : ["with room: \(first.summary)"]
         narrow(full, lab, trial, &numbers)
-        let outcome = await StoreRun(lab: lab).backup(versions[1])
+        let outcome = await StoreRun(lab: lab).backup(after)
         count.add(outcome.done.count == 2 ? "had room" : "filled up")
         if !outcome.done.isSuperset(of: Set(Lab.drives).subtracting(full)) {
             broken.append("full \(full) reached another: \(outcome.summary)")
         }
         broken += await judge.promises().map { "while full: \($0)" }
         widen(full, lab)
-        broken += await StoreRun(lab: lab).recover(storing: versions[1])
+        broken += await StoreRun(lab: lab).recover(storing: after)
         broken += await judge.everything()
         return broken
     }
@@ -70,16 +70,17 @@ struct FullDrive: Sendable {
     private func mount(_ drives: [Int]) -> Bool {
         !canMount
             || drives.allSatisfy { drive in
-                Spawned.run([
-                    "mount", "-t", "tmpfs", "-o", "size=64m,nr_inodes=4096", "holdfast-full-drive",
+                call([
+                    "/usr/bin/mount", "-t", "tmpfs", "-o", "size=64m,nr_inodes=4096",
+                    "holdfast-full-drive",
                     Lab.path(drive, in: folder),
-                ]) == 0
+                ])
             }
     }
 
     /// Leaves room for a little more than there is.
     private func narrow(
-        _ drives: [Int], _ lab: Lab, _ trial: Int, _ numbers: inout SeededNumbers
+        _ drives: [Int], _ lab: Lab, _ trial: Int, _ numbers: inout TrialNumbers
     ) {
         guard canMount else {
             lab.faults.begin(
@@ -96,7 +97,7 @@ struct FullDrive: Sendable {
                 remount(drive, "nr_inodes=\(used + 1 + Int(numbers.next() % 12))")
             } else {
                 let used = Int((space.f_blocks - space.f_bfree) * UInt(space.f_frsize))
-                remount(drive, "size=\(used + 4096 + trial % 24 * (64 << 10))")
+                remount(drive, "size=\(used + 4096 + trial % 16 * (64 << 10))")
             }
         }
     }
@@ -107,13 +108,18 @@ struct FullDrive: Sendable {
         for drive in drives { remount(drive, "size=64m,nr_inodes=4096") }
     }
 
+    private func call(_ words: [String]) -> Bool {
+        // One that does not start is as one that fails.
+        (try? TrialProcess(words, log: "\(options.folder)/mount.log").finish(within: 30).code) == 0
+    }
+
     private func remount(_ drive: Int, _ options: String) {
-        _ = Spawned.run(["mount", "-o", "remount,\(options)", Lab.path(drive, in: folder)])
+        _ = call(["/usr/bin/mount", "-o", "remount,\(options)", Lab.path(drive, in: folder)])
     }
 
     private func unmount() {
         guard canMount else { return }
         // One that is not mounted gives an error, which is as good.
-        for drive in Lab.drives { _ = Spawned.run(["umount", Lab.path(drive, in: folder)]) }
+        for drive in Lab.drives { _ = call(["/usr/bin/umount", Lab.path(drive, in: folder)]) }
     }
 }

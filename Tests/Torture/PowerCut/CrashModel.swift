@@ -1,5 +1,3 @@
-import TestKit
-
 /// What a drive may hold after the power went: what POSIX and ext4 promise, and no more.
 ///
 /// A file's bytes are there once its `fsync` came back; before, each page of 4 KiB may be old, new
@@ -100,7 +98,7 @@ struct CrashModel {
     }
 
     /// Writes one state that may be found after a cut now to a new folder.
-    func write(to path: String, _ fate: Fate, _ numbers: inout SeededNumbers) {
+    func write(to path: String, _ fate: Fate, _ numbers: inout TrialNumbers) {
         var state = self
         for entry in pending {
             let keeps =
@@ -111,19 +109,19 @@ struct CrashModel {
                 }
             if keeps { state.put(entry) }
         }
-        PlainFiles.renew(path)
+        TrialFiles.makeFolder(path)
         state.writeFolder(0, path, fate, &numbers)
     }
 
     private func writeFolder(
-        _ folder: Int, _ path: String, _ fate: Fate, _ numbers: inout SeededNumbers
+        _ folder: Int, _ path: String, _ fate: Fate, _ numbers: inout TrialNumbers
     ) {
         for (name, object) in (durable[folder] ?? [:]).sorted(by: { $0.key < $1.key }) {
             let path = "\(path)/\(name)"
             if let file = files[object] {
-                PlainFiles.write(path, file.content(fate, &numbers))
+                TrialFiles.write(path, file.content(fate, &numbers))
             } else {
-                PlainFiles.makeFolder(path)
+                TrialFiles.makeFolder(path)
                 writeFolder(object, path, fate, &numbers)
             }
         }
@@ -150,7 +148,7 @@ extension CrashModel.File {
 
     /// What is found of it.
     func content(
-        _ fate: CrashModel.Fate, _ numbers: inout SeededNumbers
+        _ fate: CrashModel.Fate, _ numbers: inout TrialNumbers
     ) -> [UInt8] {
         guard durable != bytes else { return bytes }
         switch isLost && fate == .kept ? .dropped : fate {
@@ -160,7 +158,7 @@ extension CrashModel.File {
         }
     }
 
-    private func torn(_ numbers: inout SeededNumbers) -> [UInt8] {
+    private func torn(_ numbers: inout TrialNumbers) -> [UInt8] {
         let page = 4096
         let pages = (bytes.count + page - 1) / page
         let size: Int

@@ -1,5 +1,4 @@
 import BackupCore
-import TestKit
 
 extension Programme {
     /// Crash states from recorded writes.
@@ -31,7 +30,7 @@ struct PowerCut: Sendable {
         for trial in options.numbers {
             let number = trial / Self.statesPerRecording
             if recorded?.number != number {
-                PlainFiles.renew(folder)
+                TrialFiles.makeFolder(folder)
                 let (workload, problem) = await RecordedWorkload.record(
                     number, seed: options.seed, in: folder)
                 if let problem { count.failures.append((trial, "without a cut: \(problem)")) }
@@ -46,14 +45,14 @@ struct PowerCut: Sendable {
                 keep(workload, trial: trial, failures: count.failures.count)
             }
         }
-        PlainFiles.remove(folder)
+        TrialFiles.remove(folder)
         return count
     }
 
     private func judge(
         _ recorded: RecordedWorkload, trial: Int, _ count: inout TrialCount
     ) async -> [String] {
-        var numbers = SeededNumbers.of(trial: trial, seed: options.seed)
+        var numbers = TrialNumbers(seed: options.seed, trial: trial)
         let folder = "\(folder)/state"
         let cut = recorded.cut(&numbers)
         recorded.write(cut, to: folder, &numbers)
@@ -74,7 +73,7 @@ struct PowerCut: Sendable {
     /// Keeps the first states that broke something, as they were after the cut.
     private func keep(_ recorded: RecordedWorkload, trial: Int, failures: Int) {
         guard failures <= 3 else { return }
-        var numbers = SeededNumbers.of(trial: trial, seed: options.seed)
+        var numbers = TrialNumbers(seed: options.seed, trial: trial)
         let cut = recorded.cut(&numbers)
         recorded.write(cut, to: "\(options.folder)/power-cut-failed-\(trial)", &numbers)
     }
@@ -84,7 +83,7 @@ struct PowerCut: Sendable {
 struct RecordedWorkload: Sendable {
     let workload: Workload
     let seed: BoxSeed
-    let versions: [FileSet]
+    let versions: [TrialTree]
     let recording: Recording.Finished
 
     /// Runs workload `number` in `folder`; `problem` tells what went wrong although nothing was
@@ -92,12 +91,12 @@ struct RecordedWorkload: Sendable {
     static func record(
         _ number: Int, seed: UInt64, in folder: String
     ) async -> (RecordedWorkload, problem: String?) {
-        var numbers = SeededNumbers.of(trial: number, seed: seed &+ 1)
+        var numbers = TrialNumbers(seed: seed, trial: number, stream: 1)
         let workload = Workload.all[number % Workload.all.count]
         let versions = Workload.versions(&numbers)
         let folder = "\(folder)/recorded"
-        PlainFiles.renew(folder)
-        for drive in Lab.drives { PlainFiles.makeFolder(Lab.path(drive, in: folder)) }
+        TrialFiles.makeFolder(folder)
+        for drive in Lab.drives { TrialFiles.makeFolder(Lab.path(drive, in: folder)) }
         let recording = Recording(folder)
         let lab = Lab(folder, seed: BoxSeed(), recording: recording)
         let run = WorkloadRun(lab: lab, versions: versions, recording: recording)
@@ -130,7 +129,7 @@ struct RecordedWorkload: Sendable {
     /// Draws a cut: a step, then a kind of change in it, so that rare kinds are met as often as
     /// common ones, then a change, before or after which the power goes. The other drive, which
     /// works by itself, is cut anywhere between the same two things that the box knows.
-    func cut(_ numbers: inout SeededNumbers) -> Cut {
+    func cut(_ numbers: inout TrialNumbers) -> Cut {
         let step = Int(numbers.next() % UInt64(recording.steps.count))
         let end = step + 1 < recording.steps.count ? recording.steps[step + 1] : recording.end
         var kinds: [Int: [Int]] = [:]
@@ -159,8 +158,8 @@ struct RecordedWorkload: Sendable {
     }
 
     /// Writes what the drives may hold after a cut.
-    func write(_ cut: Cut, to folder: String, _ numbers: inout SeededNumbers) {
-        PlainFiles.renew(folder)
+    func write(_ cut: Cut, to folder: String, _ numbers: inout TrialNumbers) {
+        TrialFiles.makeFolder(folder)
         for drive in Lab.drives {
             let changes = recording.changes[drive].lazy
                 .prefix { $0.sequence <= cut.ends[drive] }.map(\.change)

@@ -68,9 +68,9 @@ final class Recording: Sendable {
 
     /// Changes a file's bytes on a drive past the code under test.
     func rot(_ drive: Int, path: String, _ bytes: [UInt8]) {
-        PlainFiles.write(path, bytes)
         state.withLock { state in
             guard let file = state.drives[drive].number(ofPath: path) else { return }
+            TrialFiles.write(path, bytes)
             state.sequence += 1
             state.drives[drive].changes.append((state.sequence, .rot(file, bytes)))
         }

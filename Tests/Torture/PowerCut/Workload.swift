@@ -1,5 +1,4 @@
 import BackupCore
-import TestKit
 
 /// What is done to the drives before and while the trouble comes.
 struct Workload: Sendable {
@@ -12,6 +11,9 @@ struct Workload: Sendable {
         case rot(drive: Int)
         case heal
         case addKey
+        case rotateKeys
+        /// The oldest snapshot is removed.
+        case forget
     }
 
     let name: String
@@ -34,13 +36,18 @@ struct Workload: Sendable {
         Workload(
             name: "heal", steps: [.backup(0, both), .rot(drive: 1), .heal, .backup(1, both)]),
         Workload(name: "key add", steps: [.backup(0, both), .addKey, .backup(1, both)]),
+        Workload(
+            name: "key rotate", steps: [.backup(0, both), .rotateKeys, .backup(1, both)]),
+        Workload(
+            name: "forget",
+            steps: [.backup(0, both), .backup(1, both), .forget, .backup(2, both)]),
     ]
 
     private static let both = Lab.drives
 
     /// The versions of the phone that a workload stores.
-    static func versions(_ numbers: inout SeededNumbers) -> [FileSet] {
-        let first = FileSet.random(&numbers)
+    static func versions(_ numbers: inout TrialNumbers) -> [TrialTree] {
+        let first = TrialTree.random(&numbers)
         let second = first.edited(&numbers)
         return [first, second, second.edited(&numbers)]
     }
@@ -50,7 +57,7 @@ struct Workload: Sendable {
         for step in steps.prefix(step + 1).reversed() {
             switch step {
             case .backup(let version, _), .killed(let version): return version
-            case .rot, .heal, .addKey: continue
+            case .rot, .heal, .addKey, .rotateKeys, .forget: continue
             }
         }
         return 0
@@ -60,12 +67,12 @@ struct Workload: Sendable {
 /// A lab in which a workload's steps are run.
 struct WorkloadRun: Sendable {
     let lab: Lab
-    let versions: [FileSet]
+    let versions: [TrialTree]
     let recording: Recording
 
     /// Runs a step; nil for one that is no run.
     func run(
-        _ step: Workload.Step, _ numbers: inout SeededNumbers
+        _ step: Workload.Step, _ numbers: inout TrialNumbers
     ) async -> RunOutcome? {
         recording.beginStep()
         switch step {
@@ -83,19 +90,22 @@ struct WorkloadRun: Sendable {
             return nil
         case .heal: return await StoreRun(lab: lab).heal()
         case .addKey: return await StoreRun(lab: lab).addKey()
+        case .rotateKeys: return await StoreRun(lab: lab).rotateKeys()
+        case .forget: return await StoreRun(lab: lab).forget()
         }
     }
 
     /// Zeroes a pack. What the drive promised is void until it is healed.
-    private func rot(_ drive: Int, _ numbers: inout SeededNumbers) {
-        let packs = PlainFiles.paths(beneath: lab.path(drive)).filter { $0.contains("/data/") }
-            .sorted()
+    private func rot(_ drive: Int, _ numbers: inout TrialNumbers) {
+        let packs = TrialFiles.tree(lab.path(drive)).filter {
+            $0.value != nil && $0.key.contains("/data/")
+        }.keys.sorted()
         guard !packs.isEmpty else { return }
         let pack = packs[Int(numbers.next() % UInt64(packs.count))]
         lab.note { state in
             state.drives[drive].rotten = state.drives[drive].snapshots
             state.drives[drive].snapshots = [:]
         }
-        recording.rot(drive, path: pack, [UInt8](repeating: 0, count: 5000))
+        recording.rot(drive, path: lab.path(drive) + pack, [UInt8](repeating: 0, count: 5000))
     }
 }

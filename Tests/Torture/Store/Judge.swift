@@ -32,7 +32,7 @@ struct Judge: Sendable {
                 broken.append("\(report.unindexedPackCount) packs in no index")
             }
             let orphans = try await Orphans.count(copy, lab.seed.repository.masterKey)
-            if orphans.bytes * 100 > orphans.total {
+            if !lab.state.isForgetful, orphans.bytes * 100 > orphans.total {
                 broken.append("\(orphans.bytes) of \(orphans.total) bytes belong to no snapshot")
             }
         }
@@ -40,13 +40,17 @@ struct Judge: Sendable {
 
     /// What Debian's restic says of the drives.
     func oracle() -> [String] {
+        // The rotation's new password is not the one that restic is given.
+        guard !lab.state.isRotated else { return [] }
         var broken: [String] = []
         for number in Lab.drives {
-            let path = lab.path(number) + "/holdfast/repositories/\(BoxSeed.owner)"
-            let status = Spawned.run(
-                ["restic", "--no-cache", "-q", "-r", path, "check", "--read-data"],
-                environment: ["RESTIC_PASSWORD=\(BoxSeed.password)"])
-            if status != 0 { broken.append("drive \(number): restic check gives \(status)") }
+            let path = lab.path(number) + "/holdfast/repositories/\(TrialStore.owner)"
+            do {
+                let found = try TrialRestic.check(path, log: lab.folder + "/restic.log")
+                if let found { broken.append("drive \(number): \(found)") }
+            } catch {
+                broken.append("restic does not start: \(error)")
+            }
         }
         return broken
     }
@@ -59,16 +63,16 @@ struct Judge: Sendable {
             var found: [String] = []
             do {
                 let drive = try await Drive.open(
-                    path: lab.path(number), expected: lab.seed.drives[number],
+                    path: lab.path(number), expected: BoxSeed.drives[number],
                     options: lab.plainOptions)
-                let copy = drive.repository(BoxSeed.owner)
+                let copy = drive.repository(TrialStore.owner)
                 if try await copy.isInitialised() {
                     try await body(number, copy, &found)
                 } else if lab.state.drives[number].isInitialised {
                     found.append("its repository is gone")
                 }
             } catch {
-                found.append("\(error)")
+                found.append(TrialReading.text(error))
             }
             broken += found.map { "drive \(number): \($0)" }
         }
@@ -79,27 +83,33 @@ struct Judge: Sendable {
         _ number: Int, _ copy: DriveBackend, _ broken: inout [String]
     ) async throws {
         let promised = lab.state.drives[number]
-        let first = promised.isInitialised ? lab.seed.repository.keys.map(\.id) : []
+        let holdsFirst = promised.isInitialised && !lab.state.isRotated
+        let first = holdsFirst ? lab.seed.repository.keys.map(\.id) : []
         for id in promised.keys.union(first) {
             let bytes = try await copy.read(FileName(.key, id), range: nil, copy: 0)
             if ContentID.sha256(of: bytes) != id { broken.append("a promised key is damaged") }
         }
-        guard !promised.snapshots.isEmpty else { return }
+        guard !promised.snapshots.isEmpty || !promised.forgotten.isEmpty else { return }
         let repository = try await ResticSnapshotRepository.open(
             backend: copy, masterKey: lab.seed.repository.masterKey,
             options: RepositoryOptions(.reading, clock: lab.clock))
         let there = Dictionary(
-            uniqueKeysWithValues: try await repository.snapshots().map { ($0.id, $0.tree) })
+            uniqueKeysWithValues: try await repository.snapshots().map { ($0.id, $0) })
+        for id in promised.forgotten where there[id] != nil {
+            broken.append("snapshot \(id.short) came back")
+        }
         for (id, files) in promised.snapshots {
-            guard let tree = there[id] else {
+            guard let snapshot = there[id] else {
                 broken.append("promised snapshot \(id.short) is gone")
                 continue
             }
             do {
-                let difference = try await files.difference(in: repository, tree: tree)
-                if let difference { broken.append("snapshot \(id.short): \(difference)") }
+                let found = try await TrialReading(repository).tree(of: snapshot)
+                if let difference = files.difference(from: found) {
+                    broken.append("snapshot \(id.short): \(difference)")
+                }
             } catch {
-                broken.append("snapshot \(id.short): \(error)")
+                broken.append("snapshot \(id.short): \(TrialReading.text(error))")
             }
         }
     }
@@ -120,9 +130,9 @@ struct Judge: Sendable {
     }
 
     private func leftOvers(_ number: Int, _ broken: inout [String]) {
-        for path in PlainFiles.paths(beneath: lab.path(number)) {
-            if path.contains("-tmp-") { broken.append("left over: \(path)") }
-            if path.contains("/locks/") { broken.append("a lock is left over: \(path)") }
+        for path in TrialFiles.tree(lab.path(number)).keys.sorted()
+        where path.contains("-tmp-") || path.contains("/locks/") {
+            broken.append("left over: \(path)")
         }
     }
 }

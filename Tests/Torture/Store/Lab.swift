@@ -6,13 +6,7 @@ import Synchronization
 
 /// What the box keeps and no trial takes from it.
 struct BoxSeed: Sendable {
-    static let owner = OwnerID(trusted: "owner-torture")
-    static let phone = PhoneID(trusted: "android-0123456789abcdef")
-    static let password = "secret"
-    static let newPassword = "another secret"
-
-    let set = DriveSetID(trusted: "set-torture")
-    let drives = [DriveID(trusted: "drive-one"), DriveID(trusted: "drive-two")]
+    static let drives = [DriveID(trusted: "drive-one"), DriveID(trusted: "drive-two")]
     let repository: NewRepository
     /// The key that the workload "key add" adds.
     let newKey: (id: ContentID, bytes: [UInt8])
@@ -20,9 +14,10 @@ struct BoxSeed: Sendable {
     init() {
         let created = Timestamp(seconds: 1_800_000_000)
         repository = NewRepository.make(
-            passwords: [Self.password], hostname: "torture", created: created, cost: .forTests)
+            passwords: [TrialStore.password], hostname: "torture", created: created, cost: .forTests
+        )
         newKey = KeyFile.make(
-            password: Self.newPassword, masterKey: repository.masterKey, hostname: "torture",
+            password: "another trial", masterKey: repository.masterKey, hostname: "torture",
             username: "holdfast", created: created, cost: .forTests)
     }
 
@@ -39,9 +34,11 @@ struct BoxState: Sendable {
     struct Promises: Sendable {
         var isEnrolled = false
         var isInitialised = false
-        var snapshots: [ContentID: FileSet] = [:]
+        var snapshots: [ContentID: TrialTree] = [:]
         /// Promised, but the drive has rotted since; a repair makes them good.
-        var rotten: [ContentID: FileSet] = [:]
+        var rotten: [ContentID: TrialTree] = [:]
+        /// Removed on purpose; they must stay away.
+        var forgotten: Set<ContentID> = []
         var keys: Set<ContentID> = []
         var journal: UInt64 = 0
         var generation: UInt64 = 0
@@ -49,6 +46,12 @@ struct BoxState: Sendable {
 
     var drives = [Promises(), Promises()]
     var locks: [ContentID] = []
+    /// Whether a snapshot was to be removed, which leaves bytes for a prune.
+    var isForgetful = false
+    /// The first snapshot that was promised.
+    var oldest: ContentID?
+    /// Whether the repository's first key gave way to the new one.
+    var isRotated = false
 
     /// Whether the drives hold the same snapshots as far as the box knows.
     var isEven: Bool {
@@ -105,5 +108,5 @@ final class Lab: Sendable {
     var plainOptions: DriveOptions { DriveOptions(clock: clock, reserveBytes: 0) }
 
     /// The number of a drive.
-    func number(_ drive: DriveID) -> Int { seed.drives.firstIndex(of: drive) ?? -1 }
+    func number(_ drive: DriveID) -> Int { BoxSeed.drives.firstIndex(of: drive) ?? -1 }
 }

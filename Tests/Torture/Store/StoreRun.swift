@@ -1,4 +1,5 @@
 import BackupCore
+import BackupEngine
 import Drives
 import ResticFormat
 import ResticRepository
@@ -10,8 +11,6 @@ struct RunOutcome: Sendable {
     var behind: [DriveID: BackendError] = [:]
     /// What ended it before its end.
     var error: String?
-    /// A damaged pack was seen when the repository was opened.
-    var report = OpeningReport()
 
     var summary: String {
         let reasons = behind.values.map(\.whatHappened).sorted() + (error.map { [$0] } ?? [])
@@ -38,7 +37,7 @@ struct StoreRun: Sendable {
     // MARK: Runs
 
     /// Brings the drives up to date and stores `files` as a snapshot.
-    func backup(_ files: FileSet) async -> RunOutcome {
+    func backup(_ files: TrialTree) async -> RunOutcome {
         await held(exclusive: false) { hold, outcome in
             let report = await CatchUp(hold.copies, validConfig: lab.seed.judge).run()
             hold.behind.merge(report.behind) { first, _ in first }
@@ -49,7 +48,7 @@ struct StoreRun: Sendable {
             do {
                 try await store(files, in: mirror, &outcome)
             } catch {
-                outcome.error = "\(error)"
+                outcome.error = TrialReading.text(error)
             }
             outcome.behind = mirror.behind
             await writeJournal(hold.copies.filter { mirror.behind[$0.drive.id] == nil })
@@ -65,7 +64,7 @@ struct StoreRun: Sendable {
             if !report.isWhole { outcome.error = "not all was healed: \(report.lost.count) lost" }
             outcome.done = Set(
                 hold.copies.map { lab.number($0.drive.id) }.filter {
-                    hold.behind[lab.seed.drives[$0]] == nil && report.isWhole
+                    hold.behind[BoxSeed.drives[$0]] == nil && report.isWhole
                 })
             for number in outcome.done {
                 lab.note { state in
@@ -94,9 +93,49 @@ struct StoreRun: Sendable {
         }
     }
 
+    /// Removes the oldest snapshot from every drive, as `holdfast forget` does.
+    func forget() async -> RunOutcome {
+        guard let oldest = lab.state.oldest else { return RunOutcome() }
+        return await held(exclusive: true) { hold, outcome in
+            lab.note { state in
+                state.isForgetful = true
+                for drive in Lab.drives { state.drives[drive].snapshots[oldest] = nil }
+            }
+            for copy in hold.copies {
+                do throws(BackendError) {
+                    try await copy.retire([FileName(.snapshot, oldest)], at: lab.clock.now())
+                    let number = lab.number(copy.drive.id)
+                    lab.note { _ = $0.drives[number].forgotten.insert(oldest) }
+                    outcome.done.insert(number)
+                } catch {
+                    outcome.behind[copy.drive.id] = error
+                }
+            }
+        }
+    }
+
+    /// Puts the second key in the place of the first.
+    func rotateKeys() async -> RunOutcome {
+        let added = await addKey()
+        guard added.done == Set(drives) else { return added }
+        lab.note { $0.isRotated = true }
+        return await held(exclusive: true) { hold, outcome in
+            for copy in hold.copies {
+                do throws(BackendError) {
+                    try await copy.retireKeys(
+                        Set(lab.seed.repository.keys.map(\.id)), keeping: [lab.seed.newKey.id],
+                        at: lab.clock.now())
+                    outcome.done.insert(lab.number(copy.drive.id))
+                } catch {
+                    outcome.behind[copy.drive.id] = error
+                }
+            }
+        }
+    }
+
     /// The run that follows any trouble: a repair where a drive has rotted, then a backup. Gives
     /// what is wrong with it.
-    func recover(storing files: FileSet) async -> [String] {
+    func recover(storing files: TrialTree) async -> [String] {
         var broken: [String] = []
         if lab.state.isRotten {
             let outcome = await heal()
@@ -110,34 +149,43 @@ struct StoreRun: Sendable {
     // MARK: Storing
 
     private func store(
-        _ files: FileSet, in mirror: MirroredBackend, _ outcome: inout RunOutcome
+        _ files: TrialTree, in mirror: MirroredBackend, _ outcome: inout RunOutcome
     ) async throws {
         var options = RepositoryOptions(.writing, clock: lab.clock)
-        options.packByteCount = 64 << 10
-        options.checkpointPackCount = 6
+        options.packByteCount = 16 << 10
+        options.checkpointPackCount = 4
         options.workerCount = 1
         let repository = try await ResticSnapshotRepository.open(
             backend: mirror, masterKey: lab.seed.repository.masterKey, options: options)
-        outcome.report = repository.openingReport
-        do {
-            let tree = try await files.save(to: repository)
-            let committed = try await repository.commit(draft(tree))
+        var request = BackupRequest(
+            run: run, phone: TrialStore.phone, family: .android, owner: TrialStore.owner,
+            hostname: "torture")
+        request.acceptsShrink = true
+        let report = await BackupRun(request, services: services, repository: repository)
+            .run(TrialPhone(files))
+        await repository.close()
+        for committed in report.snapshots where !committed.snapshot.isPartial {
             for receipt in committed.copies where receipt.state.isDurable {
                 let drive = lab.number(receipt.drive)
-                lab.note { $0.drives[drive].snapshots[committed.snapshot.id] = files }
+                lab.note { state in
+                    state.drives[drive].snapshots[committed.snapshot.id] = files
+                    state.oldest = state.oldest ?? committed.snapshot.id
+                }
                 outcome.done.insert(drive)
             }
-        } catch {
-            await repository.close()
-            throw error
         }
-        await repository.close()
+        if outcome.done.isEmpty {
+            outcome.error = report.messages.joined(separator: " ")
+        }
     }
 
-    private func draft(_ tree: ContentID) -> SnapshotDraft {
-        SnapshotDraft.of(
-            phone: BoxSeed.phone, capture: .media, run: run, partial: false, tree: tree,
-            parent: nil, time: lab.clock.now(), utcOffsetSeconds: 0, hostname: "torture")
+    private var services: BackupServices {
+        BackupServices(
+            clock: lab.clock, hash: { ContentID.sha256(of: $0) }, driveSpace: { [] },
+            reconnect: { () async throws(DeviceError) in
+                throw DeviceError(.gone, "a trial's phone does not come back")
+            },
+            events: { _ in })
     }
 
     private var run: RunID { RunID(trusted: "run-\(lab.clock.now().seconds)") }
@@ -149,7 +197,7 @@ struct StoreRun: Sendable {
             do throws(BackendError) {
                 let number = try await copy.drive.journal.append(
                     .run(
-                        run, owner: BoxSeed.owner, verdict: .safe, exitCode: .done, counts: []),
+                        run, owner: TrialStore.owner, verdict: .safe, exitCode: .done, counts: []),
                     at: lab.clock.now())
                 lab.note { $0.drives[drive].journal = number }
                 let record = try await copy.drive.renew()
@@ -180,7 +228,7 @@ struct StoreRun: Sendable {
                     state.drives[number].isInitialised = true
                 }
             } catch {
-                hold.behind[lab.seed.drives[number]] = error
+                hold.behind[BoxSeed.drives[number]] = error
             }
         }
         if drives == Lab.drives, hold.behind.isEmpty {
@@ -198,7 +246,7 @@ struct StoreRun: Sendable {
 
     private func open(_ number: Int) async throws(BackendError) -> DriveBackend {
         let drive = try await openDrive(number)
-        let copy = drive.repository(BoxSeed.owner)
+        let copy = drive.repository(TrialStore.owner)
         if try await !copy.isInitialised() {
             let new = lab.seed.repository
             try await copy.initialise(
@@ -208,13 +256,13 @@ struct StoreRun: Sendable {
     }
 
     private func openDrive(_ number: Int) async throws(BackendError) -> Drive {
-        let (path, id) = (lab.path(number), lab.seed.drives[number])
+        let (path, id) = (lab.path(number), BoxSeed.drives[number])
         do throws(BackendError) {
             return try await Drive.open(path: path, expected: id, options: lab.options(number))
         } catch {
             guard error.code == .absent, !lab.state.drives[number].isEnrolled else { throw error }
             return try await Drive.enrol(
-                path: path, set: lab.seed.set, drive: id, options: lab.options(number))
+                path: path, set: TrialStore.set, drive: id, options: lab.options(number))
         }
     }
 
