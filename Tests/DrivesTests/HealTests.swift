@@ -122,6 +122,88 @@ enum Rot: String, CaseIterable {
         #expect(aside.values.map { $0 } == [[5, 5, 5]])
     }
 
+    @Test func whatReplacesIsReadBackBeforeAnythingIsMovedAside() async throws {
+        let files = try await prepare()
+        let both = try await backends("a", "b")
+        let (pack, index) = (files[0], files[2])
+        let before = PlainFile.tree(copies.folder.path)
+        PlainFile.write("\(copies.repository("b"))/\(files[1].relativePath)", [1])
+        await #expect(throws: BackendError.self) {
+            try await both.setAside(
+                [index], [pack], for: [files[1]], at: Timestamp(seconds: 9))
+        }
+        for drive in ["a", "b"] {
+            let path = "/\(drive)/holdfast/repositories/\(DrivePair.owner)/\(pack.relativePath)"
+            #expect(PlainFile.tree(copies.folder.path)[path] == before[path])
+        }
+    }
+
+    @Test func filesSetAsideLieInQuarantineOfEveryDriveAndDoNotComeBack() async throws {
+        let files = try await prepare()
+        let both = try await backends("a", "b")
+        let (pack, index) = (files[0], files[2])
+        let bytes = try #require(
+            PlainFile.read("\(copies.repository("a"))/\(pack.relativePath)"))
+        // One drive lost one of them altogether.
+        unsafe unlink("\(copies.repository("b"))/\(index.relativePath)")
+        try await both.setAside([index], [pack], for: [files[1]], at: Timestamp(seconds: 9))
+        for (drive, count) in [("a", 2), ("b", 1)] {
+            let aside = PlainFile.tree(copies.path(drive) + "/holdfast/quarantine")
+            #expect(aside.count == count)
+            #expect(aside.values.contains { $0 == bytes })
+            let there = PlainFile.tree(copies.repository(drive)).keys
+            #expect(!there.contains("/" + pack.relativePath))
+            #expect(!there.contains("/" + index.relativePath))
+        }
+        // A drive that was away still has the index: nobody lacks it, and nobody is given it.
+        let old = DrivePair.file(.index, Array("an old index".utf8))
+        try await copies.backend("b").write(old, Array("an old index".utf8))
+        try await both[0].drive.journal.append(
+            .tombstone(old, owner: DrivePair.owner), at: Timestamp(seconds: 10))
+        let heal = await Heal(
+            try await backends("a", "b"), validConfig: CopySet.validConfig
+        ).run()
+        #expect(heal.isWhole && heal.repaired.isEmpty)
+        #expect(heal.audit.retired == [index, old])
+        #expect(PlainFile.tree(copies.repository("a"))["/" + old.relativePath] == nil)
+    }
+
+    @Test func aRunKnowsWhatItStored() async throws {
+        let files = try await prepare()
+        let backend = try await copies.backend("a")
+        #expect(backend.storedFiles.isEmpty)
+        let bytes = Array("a snapshot".utf8)
+        let file = DrivePair.file(.snapshot, bytes)
+        try await backend.write(file, bytes)
+        try await backend.write(DrivePair.file(.lock, bytes), bytes)
+        #expect(backend.storedFiles == [file])
+        #expect(try await backend.allFiles() == Set(files).union([file]))
+        #expect(await backend.readBack(file, validConfig: { _ in false }) == .good)
+        PlainFile.write("\(copies.repository("a"))/\(file.relativePath)", [1, 2, 3])
+        #expect(
+            await backend.readBack(file, validConfig: { _ in false }) == .bad(.wrongHash))
+        unsafe unlink("\(copies.repository("a"))/\(file.relativePath)")
+        #expect(await backend.readBack(file, validConfig: { _ in false }) == .gone)
+    }
+
+    @Test func readingBackStopsWhereItIsTold() async throws {
+        let files = try await prepare().sorted()
+        let backend = try await copies.backend("a")
+        var left = 3
+        var found: [FileName] = []
+        await backend.readBack(
+            files, validConfig: CopySet.validConfig,
+            mayRead: {
+                left -= 1
+                return left >= 0
+            },
+            found: { file, result, byteCount in
+                #expect(result == .good && byteCount > 0)
+                found.append(file)
+            })
+        #expect(found == Array(files.prefix(3)))
+    }
+
     @Test func lostRepositoryFolderIsMadeAgain() async throws {
         _ = try await prepare()
         Shell.run("rm", "-rf", copies.repository("b"))

@@ -39,6 +39,11 @@ int holdfast_fcntl(int descriptor, int command, int argument) {
 
 int holdfast_syncfs(int descriptor) { return syncfs(descriptor); }
 
+void holdfast_read_idly(void) {
+    // Which: 1 is one thread, 0 the caller. Class 3 is idle. glibc has no wrapper or constants.
+    syscall(SYS_ioprio_set, 1, 0, 3 << 13);
+}
+
 int holdfast_spawn_worker(const char *path, char *const arguments[], int descriptor) {
     // Everything the child needs is made before the fork: between fork and exec only
     // async-signal-safe calls are allowed, because other threads may hold locks.

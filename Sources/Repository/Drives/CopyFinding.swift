@@ -34,3 +34,11 @@ package typealias ConfigJudge = @Sendable (_ config: [UInt8]) -> Bool
 
 /// Where progress goes. Called in order, perhaps from several threads; it must not block.
 package typealias CopyProgressSink = @Sendable (RunProgress) -> Void
+
+/// Reads packs of one drive from the medium, for a purpose of its own, and tells of each what it
+/// is; `read` is told of bytes as they are read. Whoever reads a drive's packs anyway saves the
+/// audit a second reading.
+package typealias PackProver =
+    @Sendable (
+        _ packs: [FileName], _ read: @escaping @Sendable (_ byteCount: UInt64) -> Void
+    ) async -> [FileName: ReadBack]

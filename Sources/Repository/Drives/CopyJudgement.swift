@@ -16,12 +16,16 @@ struct CopyJudgement: Sendable {
     let surveys: [CopySurvey]
     /// By file, the state on each drive.
     private(set) var states: [FileName: [DriveID: State]] = [:]
+    /// Files that were removed on purpose: no drive lacks them.
+    var retired: Set<FileName> = []
+    /// Drives that stopped answering while they were read; the rest of their files count as there.
+    private(set) var failed: [DriveID: BackendError] = [:]
 
     /// Reads what must be read: everything with `readData`, else only files whose sizes differ
     /// and the configs. Each drive is read by itself, all at once.
     static func make(
         _ surveys: [CopySurvey], readData: Bool, judge: @escaping ConfigJudge,
-        progress: CopyProgress
+        provers: [DriveID: PackProver] = [:], progress: CopyProgress
     ) async -> CopyJudgement {
         let doubtful = Set(filesOfDifferentSizes(surveys))
         var result = CopyJudgement(surveys: surveys)
@@ -31,23 +35,20 @@ struct CopyJudgement: Sendable {
                     survey.sizes[file] == nil ? .missing : .present
             }
         }
-        await withTaskGroup(of: (DriveID, [FileName: State]).self) { group in
+        await withTaskGroup(of: (DriveID, [FileName: ReadBack]).self) { group in
             for survey in surveys {
                 group.addTask {
-                    var found: [FileName: State] = [:]
-                    for file in survey.sizes.keys.sorted() where !Task.isCancelled {
-                        guard readData || doubtful.contains(file) || file == .config else {
-                            progress.add(files: 1)
-                            continue
-                        }
-                        found[file] = await state(of: file, on: survey, judge: judge)
-                        progress.add(files: 1, bytes: survey.sizes[file] ?? 0)
+                    let toRead = survey.sizes.keys.sorted().filter {
+                        readData || doubtful.contains($0) || $0 == .config
                     }
+                    progress.add(files: survey.sizes.count - toRead.count)
+                    let prover = readData ? provers[survey.drive] : nil
+                    let found = await read(toRead, of: survey, judge, prover, progress)
                     return (survey.drive, found)
                 }
             }
             for await (drive, found) in group {
-                for (file, state) in found { result.states[file]?[drive] = state }
+                for (file, found) in found { result.note(found, of: file, on: drive) }
             }
         }
         return result
@@ -68,28 +69,42 @@ struct CopyJudgement: Sendable {
     static func isGood(
         _ file: FileName, on survey: CopySurvey, judge: ConfigJudge
     ) async -> Bool {
-        await state(of: file, on: survey, judge: judge) == .good
+        await survey.backend.readBack(file, validConfig: judge) == .good
     }
 
-    private static func state(
-        of file: FileName, on survey: CopySurvey, judge: ConfigJudge
-    ) async -> State {
-        if file == .config { return judge(survey.config ?? []) ? .good : .bad }
-        do throws(BackendError) {
-            // In steps, so that a large file does not keep the drive's thread from other reads.
-            let reading = try await survey.backend.reading { (folder) throws(BackendError) in
-                try FileReading(file, in: folder)
-            }
-            while try await survey.backend.reading({ (_) throws(BackendError) in
-                try reading.next(FileTransfer.pieceByteCount) != nil
-            }) {}
-            return reading.finish() == file.id ? .good : .bad
-        } catch {
-            switch error.code {
-            case .damaged: return .bad
-            case .noSuchFile: return .missing
-            default: return .unreadable
-            }
+    private static func read(
+        _ files: [FileName], of survey: CopySurvey, _ judge: ConfigJudge,
+        _ prover: PackProver?, _ progress: CopyProgress
+    ) async -> [FileName: ReadBack] {
+        guard let prover else { return await read(files, of: survey, judge, progress) }
+        let packs = files.filter { $0.kind == .data }
+        let others = files.filter { $0.kind != .data }
+        let found = await read(others, of: survey, judge, progress)
+        let proven = await prover(packs) { progress.add(bytes: $0) }
+        progress.add(files: packs.count)
+        return found.merging(proven) { first, _ in first }
+    }
+
+    private static func read(
+        _ files: [FileName], of survey: CopySurvey, _ judge: ConfigJudge,
+        _ progress: CopyProgress
+    ) async -> [FileName: ReadBack] {
+        var results: [FileName: ReadBack] = [:]
+        await survey.backend.readBack(files, validConfig: judge, mayRead: { !Task.isCancelled }) {
+            file, result, _ in
+            results[file] = result
+            progress.add(files: 1, bytes: survey.sizes[file] ?? 0)
+        }
+        return results
+    }
+
+    private mutating func note(_ found: ReadBack, of file: FileName, on drive: DriveID) {
+        switch found {
+        case .good: states[file]?[drive] = .good
+        case .bad(.unreadable): states[file]?[drive] = .unreadable
+        case .bad: states[file]?[drive] = .bad
+        case .gone: states[file]?[drive] = .missing
+        case .failed(let error): failed[drive] = error
         }
     }
 
@@ -116,7 +131,7 @@ struct CopyJudgement: Sendable {
     private func problem(of file: FileName, on survey: CopySurvey) -> CopyFinding.Problem? {
         switch states[file]?[survey.drive] {
         case .good, .present, nil: return nil
-        case .missing: return .missing
+        case .missing: return retired.contains(file) ? nil : .missing
         case .unreadable: return .unreadable
         case .bad:
             let good = surveys.first { states[file]?[$0.drive] == .good }

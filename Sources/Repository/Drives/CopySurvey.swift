@@ -61,6 +61,18 @@ struct CopySurvey: Sendable {
         }
     }
 
+    /// The files that any drive's journal says were removed on purpose. A journal that cannot be
+    /// read names none, and then a removed file comes back, which costs room only.
+    static func tombstones(of surveys: [CopySurvey]) async -> Set<FileName> {
+        var result: Set<FileName> = []
+        for survey in surveys {
+            result.formUnion(
+                (try? await survey.backend.drive.journal.tombstones(of: survey.backend.owner))
+                    ?? [])
+        }
+        return result
+    }
+
     private static func look(at copy: DriveBackend) async -> Result<CopySurvey, BackendError> {
         do throws(BackendError) {
             return .success(

@@ -1,5 +1,6 @@
 package import BackupCore
 import BlockingThread
+import CSystem
 
 /// One owner's repository on one drive.
 ///
@@ -34,6 +35,26 @@ package final class DriveBackend: RepositoryBackend {
         try await writing { (folder) throws(BackendError) in
             try folder.initialise(config: config, keys: keys.map { (id: $0.0, bytes: $0.1) })
         }
+    }
+
+    /// What was stored here since this object was made (by a run, its catch-up or a repair), locks
+    /// left out: what a reading back of the run's own work has to cover.
+    package var storedFiles: Set<FileName> { folder.stored }
+
+    /// Every file of the repository but its locks, as it lies there now.
+    package func allFiles() async throws(BackendError) -> Set<FileName> {
+        try await reading { (folder) throws(BackendError) in
+            try folder.drive.verifyPresent()
+            guard try folder.isRepository() else { return [] }
+            var files: Set<FileName> = []
+            for kind in CopySurvey.kinds { files.formUnion(try folder.list(kind).map(\.name)) }
+            return files
+        }
+    }
+
+    /// Lets this drive's reads wait for everybody else's from now on, as far as the system can.
+    package func readIdly() {
+        drive.reader.start { holdfast_read_idly() }
     }
 
     /// Removes the temporary files that earlier runs left, and returns how many. What else they

@@ -229,6 +229,12 @@ final class DriveSyscalls: Sendable {
         return number < 0 ? nil : Descriptor(owning: number)
     }
 
+    /// Has the kernel read a file's bytes ahead, while others are being hashed.
+    func fetch(_ file: Descriptor) {
+        // Advice only, as above; the length 0 means to the end.
+        _ = posix_fadvise(file.number, 0, 0, POSIX_FADV_WILLNEED)
+    }
+
     // MARK: Names
 
     /// Renames without replacing: EEXIST when the new name is taken.

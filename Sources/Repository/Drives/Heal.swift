@@ -141,6 +141,12 @@ package struct HealReport: Sendable {
         behind = audit.behind
     }
 
+    /// Files that some drive has and none has good, when every drive was looked at.
+    package var lostEverywhere: Set<FileName> {
+        guard behind.isEmpty, !wasCancelled else { return [] }
+        return Set(audit.findings.filter { !$0.hasGoodCopy }.map(\.file))
+    }
+
     /// Whether every drive is whole and all have the same files now.
     package var isWhole: Bool { lost.isEmpty && behind.isEmpty && !wasCancelled }
 }

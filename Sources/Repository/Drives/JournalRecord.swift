@@ -40,7 +40,7 @@ package struct JournalRecord: Hashable, Sendable {
         return JournalRecord("run", fields)
     }
 
-    /// An owner's repository was checked or healed.
+    /// An owner's repository was checked, healed or scrubbed.
     package static func audit(
         _ kind: AuditKind, run: RunID, owner: OwnerID, files: Int, damaged: Int, repaired: Int,
         lost: Int, readData: Bool
@@ -59,6 +59,8 @@ package struct JournalRecord: Hashable, Sendable {
     package enum AuditKind: String, Sendable {
         case check
         case heal
+        /// Files were read back; `read_data` is 1 when every file of the owner here is verified.
+        case scrub
     }
 
     /// A file was removed on purpose; catch-up does not bring it back.

@@ -21,6 +21,8 @@ final class RepositoryFolder: Sendable {
     let drive: Drive
     let owner: OwnerID
     private let pending = Mutex(Pending())
+    /// Files other than locks that were stored here since this object was made.
+    private let storedFiles = Mutex<Set<FileName>>([])
 
     /// What the next flush has to make durable.
     struct Pending {
@@ -172,6 +174,18 @@ final class RepositoryFolder: Sendable {
         return bytes
     }
 
+    /// Drops what the page cache has of a file, so that the next read comes from the medium.
+    func dropCache(of file: FileName) throws(BackendError) {
+        system.dropCache(of: try openFile(file))
+    }
+
+    /// Drops what the page cache has of a file and has the kernel read it ahead.
+    func fetch(_ file: FileName) throws(BackendError) {
+        let source = try openFile(file)
+        system.dropCache(of: source)
+        system.fetch(source)
+    }
+
     /// Opens a file for reading; `noSuchFile` when it is not there, `damaged` when it is no file.
     func openFile(_ file: FileName) throws(BackendError) -> Descriptor {
         let source: Descriptor
@@ -201,7 +215,7 @@ final class RepositoryFolder: Sendable {
     /// The SHA-256 of a file, read from the medium in pieces of 1 MiB.
     func hash(_ file: FileName) throws(BackendError) -> ContentID {
         let reading = try FileReading(file, in: self)
-        while try reading.next(1 << 20) != nil {}
+        while try reading.hash(upTo: 32 << 20) {}
         return reading.finish()
     }
 
@@ -218,7 +232,11 @@ final class RepositoryFolder: Sendable {
             pending.folders.insert(Self.folder(of: file))
             pending.files[file] = byteCount
         }
+        if file.kind != .lock { storedFiles.withLock { _ = $0.insert(file) } }
     }
+
+    /// Files other than locks that were stored here since this object was made.
+    var stored: Set<FileName> { storedFiles.withLock { $0 } }
 
     func forget(_ file: FileName) { pending.withLock { pending in pending.files[file] = nil } }
 
@@ -253,17 +271,32 @@ final class FileReading: Sendable {
         var hash: SHA256? = SHA256()
     }
 
+    let name: FileName
     let byteCount: UInt64
     private let source: Descriptor
     private let system: DriveSyscalls
     private let progress = Mutex(Progress())
 
-    /// Opens the file and drops what the page cache has of it.
-    init(_ file: FileName, in folder: RepositoryFolder) throws(BackendError) {
+    /// Opens the file and drops what the page cache has of it, unless it was just fetched.
+    init(
+        _ file: FileName, in folder: RepositoryFolder, isFetched: Bool = false
+    ) throws(BackendError) {
+        name = file
         system = folder.system
         source = try folder.openFile(file)
         byteCount = try system.status(source).byteCount
-        system.dropCache(of: source)
+        if !isFetched { system.dropCache(of: source) }
+    }
+
+    /// Hashes the next `count` bytes; false at the end of the file.
+    func hash(upTo count: Int) throws(BackendError) -> Bool {
+        var left = count
+        while left > 0 {
+            // Small enough to stay in the processor's cache between reading and hashing.
+            guard let piece = try next(256 << 10) else { return false }
+            left -= piece.count
+        }
+        return true
     }
 
     /// The next piece of at most `count` bytes, nil at the end.

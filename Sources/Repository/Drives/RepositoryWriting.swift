@@ -132,6 +132,24 @@ extension RepositoryFolder {
         noteChange(Self.folder(of: file))
     }
 
+    /// Moves files to the drive's quarantine, each kind durably before the next; one that is not
+    /// there is fine.
+    func setAside(_ files: [FileName]) throws(BackendError) {
+        try drive.verifyPresent()
+        for kind in [FileKind.snapshot, .index, .data] {
+            var folders: Set<[PathBytes]> = []
+            for file in files where file.kind == kind {
+                do throws(BackendError) {
+                    try moveAside(file)
+                    forget(file)
+                    folders.insert(Self.folder(of: file))
+                } catch let error where error.nativeCode == ENOENT {}
+            }
+            for folder in folders { try system.sync(try open(folder)) }
+        }
+        try drive.verifyPresent()
+    }
+
     private func openQuarantine() throws(BackendError) -> Descriptor {
         if try system.makeFolder("quarantine", in: drive.root) { try system.sync(drive.root) }
         return try system.openFolder("quarantine", in: drive.root)

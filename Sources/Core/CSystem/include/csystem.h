@@ -18,6 +18,10 @@ int holdfast_fcntl(int descriptor, int command, int argument);
 /// syncfs(2) of the filesystem that holds `descriptor`.
 int holdfast_syncfs(int descriptor);
 
+/// Puts the calling thread's reads and writes into the idle class, as ionice(1) does; where that is
+/// not allowed nothing changes.
+void holdfast_read_idly(void);
+
 /// Starts `path` with `arguments` (NULL-terminated) and this process's environment plus TZ=UTC and
 /// less HOLDFAST_WORDS, in
 /// a process group of its own. `descriptor` (which must not be 0 to 2) becomes the child's
