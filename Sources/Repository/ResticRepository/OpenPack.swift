@@ -39,6 +39,15 @@ struct OpenPack: Sendable {
         return start..<bytes.count
     }
 
+    /// Appends a blob as it is sealed already; only its place changes.
+    mutating func append(sealed: [UInt8], of blob: PackedBlob) {
+        blobs.append(
+            PackedBlob(
+                key: blob.key, offset: UInt32(bytes.count), length: blob.length,
+                uncompressedLength: blob.uncompressedLength))
+        bytes.append(contentsOf: sealed)
+    }
+
     /// Takes the room of a whole pack at once. In small pages it would cost 4,300 page faults.
     private mutating func reserve(_ capacity: Int) {
         bytes.reserveCapacity(capacity)
