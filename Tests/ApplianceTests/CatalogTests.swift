@@ -12,7 +12,6 @@ import Testing
         let path = folder.path + "/catalog.sqlite"
         let facts = Catalog.SnapshotFacts(isComplete: true, files: 3, bytes: 1 << 40)
         let drive = try #require(DriveID(rawValue: "a"))
-        let owner = try #require(OwnerID(rawValue: "o"))
         let run = Catalog.RunFacts(
             id: try #require(RunID(rawValue: "r1")), kind: "backup", owner: nil, phone: nil,
             started: Timestamp(seconds: 100), seconds: 1.5, exitCode: .notEveryDrive)
@@ -21,13 +20,11 @@ import Testing
             catalog.remember(facts, of: id)
             catalog.remember([CopyDocument(drive: drive, state: "behind")], of: id)
             catalog.remember([CopyDocument(drive: drive, state: "durable")], of: id)
-            catalog.remember(verified: Timestamp(seconds: 7), of: drive, owner: owner)
             catalog.remember(run)
         }
         let catalog = try #require(Catalog.open(path: path))
         #expect(catalog.facts(of: id) == facts)
         #expect(catalog.copies(of: id) == [CopyDocument(drive: drive, state: "durable")])
-        #expect(catalog.verified(drive, owner: owner) == Timestamp(seconds: 7))
         #expect(catalog.runs(limit: 5) == [run])
     }
 

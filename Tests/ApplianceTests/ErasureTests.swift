@@ -47,8 +47,8 @@ import Testing
         #expect(["a", "b"].map { tree(test.repository(other, on: $0)) } == others)
         #expect(tree(test.state + "/owners/\(other)") == secrets)
         #expect(test.box.catalog.phoneNames(phone.id) == nil)
-        #expect(test.box.catalog.verified(test.first, owner: owner) == nil)
-        #expect(test.box.catalog.verified(test.first, owner: other) != nil)
+        #expect(test.box.catalog.standing(of: Catalog.Copy(test.first, owner)) == nil)
+        #expect(test.box.catalog.standing(of: Catalog.Copy(test.first, other)) != nil)
         #expect(try test.box.ownerDocuments(QueryFilter()).map(\.owner.id) == [other])
         #expect(await test.check().exitCode == .done)
         for drive in try await test.box.roster().present {

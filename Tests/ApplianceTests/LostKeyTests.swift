@@ -86,15 +86,4 @@ import Testing
             #expect(error.explanation.contains("holdfast setup with the drives and the words"))
         }
     }
-
-    @Test func damageForgetsThatADriveWasVerified() async throws {
-        let test = try await TestBox()
-        let owner = try await test.owner()
-        #expect(await test.check().exitCode == .done)
-        #expect(test.box.catalog.verified(test.first, owner: owner) != nil)
-        try garble(test.repository(owner, on: "a") + "/config")
-        #expect(await test.check().exitCode == .damageRecoverable)
-        #expect(test.box.catalog.verified(test.first, owner: owner) == nil)
-        #expect(test.box.catalog.verified(test.second, owner: owner) != nil)
-    }
 }

@@ -42,6 +42,7 @@ import Testing
         #expect(
             keys(drive.json).starts(with: [
                 "id", "name", "path", "state", "free_bytes", "total_bytes", "last_verified",
+                "unverified_files", "damaged_files",
             ]))
         #expect(drive.json["last_verified"] == .null)
     }

@@ -130,6 +130,7 @@ extension EndToEndTests {
                     drive,
                     has: [
                         "id", "name", "path", "state", "free_bytes", "total_bytes", "last_verified",
+                        "unverified_files", "damaged_files",
                     ])
             }
             let entries = try lab.expect(0, lab.holdfast("ls", "latest", "--json")).json.elements

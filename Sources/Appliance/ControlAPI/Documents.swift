@@ -132,7 +132,13 @@ package struct DriveDocument: Hashable, Sendable {
     package var message: String
     package var freeBytes: UInt64?
     package var totalBytes: UInt64?
+    /// Of the files that were read back, when the one was that was longest ago; nil while an
+    /// owner has none, or damage is known.
     package var lastVerified: Timestamp?
+    /// Files that were never read back.
+    package var unverifiedFiles = 0
+    /// Files with known damage.
+    package var damagedFiles = 0
     /// Other enrolled drives on the same block device.
     package var sameDeviceAs: [DriveID]
     /// What is to be done on it once it is there.
@@ -155,8 +161,8 @@ package struct DriveDocument: Hashable, Sendable {
         self.sameDeviceAs = sameDeviceAs
     }
 
-    /// Keys `id, name, path, state, free_bytes, total_bytes, last_verified`, and `message`,
-    /// `same_device_as` and `pending: [{kind, owner}]`.
+    /// Keys `id, name, path, state, free_bytes, total_bytes, last_verified, unverified_files,
+    /// damaged_files`, and `message`, `same_device_as` and `pending: [{kind, owner}]`.
     package var json: JSONValue {
         .members([
             "id": .string(id.rawValue), "name": .string(name), "path": .string(path),
@@ -164,6 +170,8 @@ package struct DriveDocument: Hashable, Sendable {
             "free_bytes": freeBytes.map(JSONValue.unsigned) ?? .null,
             "total_bytes": totalBytes.map(JSONValue.unsigned) ?? .null,
             "last_verified": lastVerified.map { .string(RFC3339.text($0)) } ?? .null,
+            "unverified_files": .integer(Int64(unverifiedFiles)),
+            "damaged_files": .integer(Int64(damagedFiles)),
             "message": .string(message),
             "same_device_as": .array(sameDeviceAs.map { .string($0.rawValue) }),
             "pending": .array(pending.map(\.json)),

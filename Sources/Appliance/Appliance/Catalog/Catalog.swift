@@ -10,7 +10,7 @@ import GRDB
 /// SQLite are signed; counts here stay below 2^63.
 package struct Catalog: Sendable {
     /// The number of the tables' shape; another one in a file means it is made anew.
-    private static let shape = 1
+    private static let shape = 2
     /// The number of tables that were made and not filled yet.
     private static let unfilled = -1
 
@@ -61,10 +61,12 @@ package struct Catalog: Sendable {
             guard check == "ok" else { throw DatabaseError(resultCode: .SQLITE_CORRUPT) }
             if found == Self.shape { return false }
             if found == Self.unfilled { return true }
-            for table in ["snapshots", "copies", "runs", "verified", "phones"] {
+            for table in [
+                "snapshots", "copies", "runs", "verified", "phones", "files", "scrubs",
+            ] {
                 try database.execute(sql: "DROP TABLE IF EXISTS \(table)")
             }
-            try database.execute(sql: Self.tables)
+            try database.execute(sql: Self.tables + Self.fileStatesTable)
             try database.execute(sql: "PRAGMA user_version = \(Self.unfilled)")
             return true
         }
@@ -85,9 +87,6 @@ package struct Catalog: Sendable {
         CREATE TABLE runs (
             id TEXT PRIMARY KEY, kind TEXT NOT NULL, owner TEXT, phone TEXT,
             started TEXT NOT NULL, seconds REAL NOT NULL, exit_code INTEGER NOT NULL) STRICT;
-        CREATE TABLE verified (
-            drive TEXT NOT NULL, owner TEXT NOT NULL, time TEXT NOT NULL,
-            PRIMARY KEY (drive, owner)) STRICT;
         CREATE TABLE phones (
             id TEXT PRIMARY KEY, name TEXT NOT NULL, model TEXT NOT NULL,
             os_version TEXT NOT NULL) STRICT;
@@ -111,7 +110,7 @@ package struct Catalog: Sendable {
     /// One run, as the journal and `status` tell it.
     package struct RunFacts: Hashable, Sendable {
         package var id: RunID
-        /// `backup`, `restore`, `check` or `heal`.
+        /// `backup`, `restore`, `check`, `heal` or `scrub`.
         package var kind: String
         package var owner: OwnerID?
         package var phone: PhoneID?
@@ -185,33 +184,6 @@ package struct Catalog: Sendable {
         }
     }
 
-    /// When all files of an owner on a drive were last read back and found good.
-    package func verified(_ drive: DriveID, owner: OwnerID) -> Timestamp? {
-        read { database in
-            try String.fetchOne(
-                database, sql: "SELECT time FROM verified WHERE drive = ? AND owner = ?",
-                arguments: [drive.rawValue, owner.rawValue])
-        }?.flatMap(RFC3339.time)
-    }
-
-    /// Remembers that an owner's files on a drive were verified.
-    package func remember(verified time: Timestamp, of drive: DriveID, owner: OwnerID) {
-        write { database in
-            try database.execute(
-                sql: "INSERT OR REPLACE INTO verified VALUES (?, ?, ?)",
-                arguments: [drive.rawValue, owner.rawValue, RFC3339.text(time)])
-        }
-    }
-
-    /// Forgets that an owner's files on a drive were verified: damage was found since.
-    package func forgetVerified(_ drive: DriveID, owner: OwnerID) {
-        write { database in
-            try database.execute(
-                sql: "DELETE FROM verified WHERE drive = ? AND owner = ?",
-                arguments: [drive.rawValue, owner.rawValue])
-        }
-    }
-
     /// A phone's own words, as its newest snapshot has them.
     package func phoneNames(_ phone: PhoneID) -> (name: String, model: String, os: String)? {
         read { database in
@@ -243,12 +215,14 @@ package struct Catalog: Sendable {
         }
     }
 
-    /// The last `limit` runs, newest first.
-    package func runs(limit: Int) -> [RunFacts] {
+    /// The last `limit` runs, newest first; of one phone when it is given.
+    package func runs(limit: Int, of phone: PhoneID? = nil) -> [RunFacts] {
         read { database in
             try Row.fetchAll(
-                database, sql: "SELECT * FROM runs ORDER BY started DESC, id DESC LIMIT ?",
-                arguments: [limit]
+                database,
+                sql: "SELECT * FROM runs WHERE ?1 IS NULL OR phone = ?1 "
+                    + "ORDER BY started DESC, id DESC LIMIT ?2",
+                arguments: [phone?.rawValue, limit]
             ).compactMap { row -> RunFacts? in
                 guard let id = (row["id"] as String?).flatMap(RunID.init(rawValue:)),
                     let kind = row["kind"] as String?,
@@ -270,7 +244,7 @@ package struct Catalog: Sendable {
         write { database in
             try database.execute(sql: "PRAGMA secure_delete = ON")
             try database.execute(
-                sql: "DELETE FROM verified WHERE owner = ?", arguments: [owner.rawValue])
+                sql: "DELETE FROM files WHERE owner = ?", arguments: [owner.rawValue])
             for phone in phones {
                 try database.execute(
                     sql: "DELETE FROM phones WHERE id = ?", arguments: [phone.rawValue])
@@ -285,11 +259,13 @@ package struct Catalog: Sendable {
         }
     }
 
-    private func read<Value>(_ body: (Database) throws -> Value) -> Value? {
+    /// What `body` reads; nil when it cannot be had.
+    func read<Value>(_ body: (Database) throws -> Value) -> Value? {
         try? database.read(body)  // a cache that fails is a cache that knows nothing
     }
 
-    private func write(_ body: (Database) throws -> Void) {
+    /// Writes all of `body` or nothing.
+    func write(_ body: (Database) throws -> Void) {
         try? database.write(body)  // as above; the drives hold the truth
     }
 }

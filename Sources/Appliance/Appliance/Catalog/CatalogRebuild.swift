@@ -13,11 +13,11 @@ extension Box {
             // A journal that cannot be read tells nothing; the other drive's may.
             guard let reading = try? await drive.journal.read() else { continue }
             var snapshots: [RunID: [(id: ContentID, isComplete: Bool)]] = [:]
+            await rebuildFiles(of: drive, reading)
             for entry in reading.entries {
                 switch entry.record.kind {
                 case "committed": note(entry.record, in: &snapshots)
                 case "run": rebuild(entry, snapshots)
-                case "check", "heal": rebuildAudit(entry, on: drive.id)
                 default: break
                 }
             }
@@ -59,15 +59,26 @@ extension Box {
         }
     }
 
-    private func rebuildAudit(_ entry: JournalEntry, on drive: DriveID) {
-        let record = entry.record
-        guard let owner = record.text("owner").flatMap(OwnerID.init(rawValue:)) else { return }
-        if let damaged = record.count("damaged"), damaged > 0 {
-            catalog.forgetVerified(drive, owner: owner)
+    /// Notes what lies on a drive. An owner's files count as verified only when the last that
+    /// the journal tells of the owner is that all of them were read back and good, and there are
+    /// as many as there were then.
+    private func rebuildFiles(of drive: Drive, _ reading: JournalReading) async {
+        // A drive that cannot be listed now is noted when it next is.
+        for owner in (try? await drive.owners()) ?? [] {
+            let copy = Catalog.Copy(drive.id, owner)
+            // What is known already is newer than what the journal tells.
+            guard catalog.standing(of: copy) == nil,
+                let files = try? await drive.repository(owner).allFiles()
+            else { continue }
+            catalog.note(files, on: copy, at: clock.now())
+            let own = { (entry: JournalEntry) in entry.record.text("owner") == owner.rawValue }
+            guard let last = reading.entries.last(where: own),
+                ["check", "heal", "scrub"].contains(last.record.kind),
+                last.record.count("read_data") == 1, last.record.count("damaged") == 0,
+                last.record.count("lost") == 0,
+                last.record.count("files") == UInt64(files.count)
+            else { continue }
+            catalog.remember(good: files, problems: [:], on: copy, at: last.time)
         }
-        guard record.count("read_data") == 1, record.count("damaged") == 0,
-            record.count("lost") == 0
-        else { return }
-        catalog.remember(verified: entry.time, of: drive, owner: owner)
     }
 }

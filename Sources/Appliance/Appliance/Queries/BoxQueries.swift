@@ -107,12 +107,17 @@ extension Box {
                 "It lies on the same disk as \(others.map(\.rawValue).joined(separator: ", ")): "
                 + "one failure takes both."
         }
+        let standings = standings(of: slot.entry.id)
+        document.unverifiedFiles = standings.reduce(0) { $0 + $1.unverifiedCount }
+        document.damagedFiles = standings.reduce(0) { $0 + $1.damagedCount }
+        if document.damagedFiles == 0, standings.allSatisfy({ $0.oldestVerified != nil }) {
+            document.lastVerified = standings.compactMap(\.oldestVerified).min()
+        }
         guard let drive = slot.drive else { return document }
         do throws(BackendError) {
             let space = try await drive.space()
             document.freeBytes = space.freeBytes
             document.totalBytes = space.totalBytes
-            document.lastVerified = try await lastVerified(drive)
             if Self.isMountedReadOnly(drive.path) {
                 document.state = "read_only"
                 let sentence =
@@ -127,14 +132,11 @@ extension Box {
         return document
     }
 
-    /// When the owner on the drive that was verified longest ago was; nil while one never was.
-    private func lastVerified(_ drive: Drive) async throws(BackendError) -> Timestamp? {
-        var oldest: Timestamp?
-        for owner in try await drive.owners() where !store.isErased(owner) {
-            guard let time = catalog.verified(drive.id, owner: owner) else { return nil }
-            oldest = min(oldest ?? time, time)
-        }
-        return oldest
+    /// What is known of all files on a drive, by owner.
+    func standings(of drive: DriveID) -> [Catalog.CopyStanding] {
+        // Owners that cannot be listed have no file that could be told of.
+        let owners = (try? store.owners().map(\.id)) ?? []
+        return owners.compactMap { catalog.standing(of: Catalog.Copy(drive, $0)) }
     }
 
     /// Whether the filesystem at `path` takes no writes; false when it cannot be told.

@@ -86,10 +86,12 @@ extension Box {
         in reading: OwnerReading, _ filter: QueryFilter, on roster: DriveRoster, isCounted: Bool
     ) async throws -> [FoundSnapshot] {
         let holders = try await holders(reading)
+        let verified = verifiedSnapshots(of: reading.owner, on: roster)
         var found: [FoundSnapshot] = []
         for snapshot in try await reading.repository.snapshots() where filter.accepts(snapshot) {
             let document = try await document(
-                snapshot, reading, holders: holders, roster: roster, isCounted: isCounted)
+                snapshot, reading, holders: holders, verified: verified, roster: roster,
+                isCounted: isCounted)
             let isOnDrive = document.copies.contains {
                 $0.drive == filter.drive && $0.state != "behind"
             }
@@ -97,6 +99,15 @@ extension Box {
             found.append(FoundSnapshot(snapshot: snapshot, reading: reading, document: document))
         }
         return found
+    }
+
+    /// The snapshots of an owner that were read back whole, on each drive.
+    func verifiedSnapshots(
+        of owner: OwnerID, on roster: DriveRoster
+    ) -> [DriveID: Set<ContentID>] {
+        roster.enrolled.reduce(into: [:]) { verified, drive in
+            verified[drive] = catalog.verifiedSnapshots(on: Catalog.Copy(drive, owner))
+        }
     }
 
     /// Which snapshots lie on each drive that is there.
@@ -112,24 +123,21 @@ extension Box {
 
     private func document(
         _ snapshot: Snapshot, _ reading: OwnerReading, holders: [DriveID: Set<ContentID>],
-        roster: DriveRoster, isCounted: Bool
+        verified: [DriveID: Set<ContentID>], roster: DriveRoster, isCounted: Bool
     ) async throws -> SnapshotDocument {
         let facts =
             isCounted ? try await countFacts(of: snapshot, in: reading.repository) : nil
         let remembered = catalog.copies(of: snapshot.id)
         let present = Set(roster.present.map(\.id))
         let copies = roster.enrolled.map { drive in
-            if let ids = holders[drive] {
-                guard ids.contains(snapshot.id) else {
-                    return CopyDocument(drive: drive, state: "behind")
-                }
-                let verified = catalog.verified(drive, owner: reading.owner)
-                let isVerified = verified.map { $0 > snapshot.time } ?? false
-                return CopyDocument(drive: drive, state: isVerified ? "verified" : "durable")
-            }
-            // A drive without the repository lacks it; one that is away is as last seen.
-            let known = present.contains(drive) ? nil : remembered.first { $0.drive == drive }
-            return known ?? CopyDocument(drive: drive, state: "behind")
+            let isVerified = verified[drive]?.contains(snapshot.id) ?? false
+            let durable = CopyDocument(drive: drive, state: isVerified ? "verified" : "durable")
+            if let ids = holders[drive], ids.contains(snapshot.id) { return durable }
+            // A drive without the snapshot lacks it; one that is away is as last seen.
+            guard !present.contains(drive),
+                let known = remembered.first(where: { $0.drive == drive })
+            else { return CopyDocument(drive: drive, state: "behind") }
+            return known.state == "verified" ? durable : known
         }
         if copies != remembered { catalog.remember(copies, of: snapshot.id) }
         return SnapshotDocument(

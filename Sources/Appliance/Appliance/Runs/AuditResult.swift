@@ -1,6 +1,7 @@
 import BackupCore
 import ControlAPI
 import Drives
+import ResticFormat
 import ResticRepository
 
 /// What a check or a repair of several owners found, on its way to a summary.
@@ -27,6 +28,12 @@ struct AuditResult {
     var outcomes: Set<ExitCode> = []
     /// Blobs that each drive cannot give, with what needs them.
     private var lostBlobs: [DriveID: [LostBlob]] = [:]
+    /// Drives whose own files were looked at to the end.
+    private var structured: Set<DriveID> = []
+    /// Blobs that a snapshot needs and no drive can give.
+    private(set) var lostKeys: Set<BlobKey> = []
+    /// Snapshots that need what is lost, oldest first.
+    var concerned: [Snapshot] = []
 
     /// Damaged files of one drive that are still damaged.
     func damaged(on drive: DriveID) -> Int { lines.count { $0.drive == drive } }
@@ -43,6 +50,8 @@ struct AuditResult {
         failures += other.failures
         told += other.told
         outcomes.formUnion(other.outcomes)
+        lostKeys.formUnion(other.lostKeys)
+        concerned += other.concerned
     }
 
     mutating func add(failure: Outcome, owner: OwnerID?) {
@@ -54,7 +63,7 @@ struct AuditResult {
     mutating func add(missing entry: Configuration.DriveEntry, _ problem: BackendError) {
         outcomes.insert(problem.code == .wrongDrive ? .wrongDrive : .notEveryDrive)
         told.append(
-            "Drive \(HostileText.escaped(entry.name)) was not looked at. \(problem.whatHappened) "
+            "Drive \(HostileText.escaped(entry.name)) was not looked at: \(problem.detail). "
                 + problem.whatToDo)
     }
 
@@ -76,6 +85,18 @@ struct AuditResult {
         add(behind: audit.behind)
     }
 
+    /// Adds counts of what was read.
+    mutating func add(read counts: (files: Int, bytes: UInt64)) {
+        files += counts.files
+        bytesRead += counts.bytes
+    }
+
+    /// Adds findings whose good copies were looked for; they decide the outcome.
+    mutating func add(_ findings: [CopyFinding]) {
+        lines += findings.map(Self.line)
+        judge()
+    }
+
     mutating func add(_ report: HealReport) {
         files += report.audit.fileCount
         bytesRead += report.audit.byteCount
@@ -83,6 +104,23 @@ struct AuditResult {
         lines += report.lost.map(Self.line)
         add(behind: report.behind)
         if report.wasCancelled { outcomes.insert(.interrupted) }
+    }
+
+    /// Adds what was saved of files that no drive has good. They are no finding any more: what is
+    /// lost with them is told by the snapshots that need it. A lost snapshot itself stays one.
+    mutating func add(_ salvage: SalvageReport) {
+        let aside = Set(salvage.damaged).subtracting(salvage.lostSnapshots)
+        lines.removeAll { $0.file.map(aside.contains) ?? false }
+        if !salvage.rebuiltPacks.isEmpty {
+            told.append(
+                "Rebuilt \(Counted.files(salvage.rebuiltPacks.count)) from the good parts of "
+                    + "damaged ones.")
+        }
+        if !salvage.damaged.isEmpty {
+            told.append(
+                "Moved \(Counted.files(salvage.damaged.count)) that no drive has good to "
+                    + "quarantine.")
+        }
     }
 
     /// Adds what was repaired from the box before the drives were compared.
@@ -127,14 +165,26 @@ struct AuditResult {
                     .progress(
                         RunProgress(phase: .checking, bytesDone: done, bytesTotal: total)))
             })
-        let drive = copy.drive.id
         do throws(BackendError) {
             let report = try await check.run()
             bytesRead += report.bytesRead
-            for finding in report.findings { add(finding, on: drive) }
-            if report.isInterrupted { outcomes.insert(.interrupted) }
+            add(.success(report), on: copy.drive.id)
         } catch {
-            add(behind: [drive: error])
+            add(.failure(error), on: copy.drive.id)
+        }
+    }
+
+    /// Adds what one drive's own files told.
+    mutating func add(_ structure: Result<StructureReport, BackendError>, on drive: DriveID) {
+        switch structure {
+        case .failure(let error): add(behind: [drive: error])
+        case .success(let report):
+            for finding in report.findings { add(finding, on: drive) }
+            if report.isInterrupted {
+                outcomes.insert(.interrupted)
+            } else {
+                structured.insert(drive)
+            }
         }
     }
 
@@ -156,25 +206,40 @@ struct AuditResult {
 
     /// Decides, once every drive was looked at, what has a good copy elsewhere: a file that all
     /// drives have damaged has none, nor has a blob that all drives lack. The box's own config
-    /// and keys are a copy too.
+    /// and keys are a copy too; and what a lost pack or index held is lost only if a snapshot
+    /// needs it and no other pack has it.
     mutating func settle(drives: [DriveID], box hold: OwnerHold) {
+        addLostBlobs(drives)
+        let isContentWhole = lostKeys.isEmpty && structured.isSuperset(of: drives)
         for index in lines.indices {
-            let file = lines[index].file
-            if let file, hold.seed?.has(file, hold.configJudge) == true {
+            guard let file = lines[index].file else { continue }
+            if hold.seed?.has(file, hold.configJudge) == true {
                 lines[index].hasGoodCopy = true
                 continue
             }
-            guard lines[index].hasGoodCopy else { continue }
-            let bad = Set(lines.filter { $0.file == file }.map(\.drive))
-            lines[index].hasGoodCopy = !drives.allSatisfy(bad.contains)
+            if lines[index].hasGoodCopy {
+                let bad = Set(lines.filter { $0.file == file }.map(\.drive))
+                lines[index].hasGoodCopy = !drives.allSatisfy(bad.contains)
+            }
+            if isContentWhole, file.kind == .data || file.kind == .index {
+                lines[index].hasGoodCopy = true
+            }
         }
+        judge()
+    }
+
+    private mutating func judge() {
+        if lines.contains(where: { !$0.hasGoodCopy }) { outcomes.insert(.damageLost) }
+        if lines.contains(where: \.hasGoodCopy) { outcomes.insert(.damageRecoverable) }
+    }
+
+    /// With a good copy elsewhere the damaged pack or index is named already.
+    private mutating func addLostBlobs(_ drives: [DriveID]) {
+        let lost = lostBlobs.mapValues { Set($0.map(\.key)) }
         for (drive, blobs) in lostBlobs.sorted(by: { $0.key < $1.key }) {
-            for blob in blobs {
-                let isEverywhere = drives.allSatisfy { other in
-                    lostBlobs[other]?.contains { $0.key == blob.key } ?? false
-                }
-                // With a good copy elsewhere the damaged pack or index is named already.
-                guard isEverywhere else { continue }
+            for blob in blobs
+            where drives.allSatisfy({ lost[$0]?.contains(blob.key) ?? false }) {
+                lostKeys.insert(blob.key)
                 lines.append(
                     Line(
                         drive: drive, file: nil, problem: "lost_blob", hasGoodCopy: false,
@@ -182,8 +247,6 @@ struct AuditResult {
             }
         }
         lostBlobs = [:]
-        if lines.contains(where: { !$0.hasGoodCopy }) { outcomes.insert(.damageLost) }
-        if lines.contains(where: \.hasGoodCopy) { outcomes.insert(.damageRecoverable) }
     }
 
     private static func line(_ finding: CopyFinding) -> Line {

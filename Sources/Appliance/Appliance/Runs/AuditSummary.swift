@@ -24,6 +24,7 @@ extension AuditResult {
             .init("repaired", .integer(Int64(repaired.count))),
             .init("findings_count", .integer(Int64(lines.count))),
             .init("findings", .array(lines.prefix(Self.namedFindings).map(Self.json))),
+            .init("snapshots_concerned", .array(concerned.map { .string($0.id.hex) })),
         ]
         return summary
     }
@@ -43,10 +44,20 @@ extension AuditResult {
         let lost = lines.filter { !$0.hasGoodCopy }
         let recoverable = lines.count - lost.count
         if !lost.isEmpty {
-            let paths = lost.flatMap(\.paths).prefix(5).joined(separator: ", ")
+            // Each drive lacks the same: told once.
+            var paths: [String] = []
+            for path in lost.flatMap(\.paths) where !paths.contains(path) { paths.append(path) }
+            let names = paths.prefix(5).joined(separator: ", ")
             parts.append(
                 "\(lost.count) findings have no good copy on any drive that is connected"
-                    + (paths.isEmpty ? "." : "; concerned are \(paths)."))
+                    + (names.isEmpty ? "." : "; concerned are \(names)."))
+            let snapshots = concerned.prefix(5).map(\.id.short).joined(separator: ", ")
+            if !snapshots.isEmpty {
+                parts.append(
+                    "\(concerned.count) snapshots need them: \(snapshots). What the phone still "
+                        + "has is read again by the next backup"
+                        + (kind == .heal ? "." : " after holdfast heal."))
+            }
         }
         if recoverable > 0 {
             parts.append(
@@ -57,10 +68,13 @@ extension AuditResult {
             parts.append("Repaired \(Counted.files(repaired.count)) from a good copy.")
         }
         if lines.isEmpty, outcomes.isEmpty {
-            parts.append(
-                kind == .check
-                    ? "Every drive is whole: \(Counted.files(files))."
-                    : "Every drive is whole and all hold the same files.")
+            let whole =
+                switch kind {
+                case .check: "Every drive is whole: \(Counted.files(files))."
+                case .heal: "Every drive is whole and all hold the same files."
+                case .scrub: "Read \(Counted.files(files)) back; no damage is known."
+                }
+            parts.append(whole)
         }
         return (parts + told).joined(separator: " ")
     }

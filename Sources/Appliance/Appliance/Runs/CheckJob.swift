@@ -1,6 +1,7 @@
 package import BackupCore
 package import ControlAPI
 import Drives
+import Logging
 import ResticRepository
 
 extension Box {
@@ -78,16 +79,18 @@ extension Box {
         wait: Duration, run: RunID, events: @escaping RunEventSink
     ) async throws -> AuditResult {
         let hold = try await hold(owner, for: .check, on: roster, wait: wait, events: events)
-        let result = await check(hold, filter, readData: readData, events: events)
+        let result = await check(
+            hold, filter, on: roster, readData: readData, events: events)
         await writeJournal(result, .check, hold, run: run, readData: readData)
         await hold.release()
         return result
     }
 
     private func check(
-        _ hold: OwnerHold, _ filter: QueryFilter, readData: Bool,
+        _ hold: OwnerHold, _ filter: QueryFilter, on roster: DriveRoster, readData: Bool,
         events: @escaping RunEventSink
     ) async -> AuditResult {
+        let started = clock.now()
         var result = AuditResult()
         var isAnywhere = false
         for copy in hold.copies {
@@ -96,57 +99,53 @@ extension Box {
         }
         // An owner whose first backup has not begun has nothing to look at.
         guard isAnywhere else { return result }
+        // Every byte of every drive is compared with its name. Whether the content makes sense is
+        // the same on each good copy: on one drive both are asked in one reading.
+        let looked = hold.copies.filter { filter.drive == nil || filter.drive == $0.drive.id }
+        let proof = readData ? looked.first.map { PackProof($0, hold) } : nil
         let audit = await CopyAudit(hold.copies, validConfig: hold.configJudge).run(
-            readData: readData
+            readData: readData,
+            provers: looked.first.flatMap { copy in
+                proof.map { [copy.drive.id: $0.prover] }
+            } ?? [:]
         ) { events(.progress($0)) }
+        if !Task.isCancelled { track(audit, of: hold.owner, at: started) }
         result.add(audit, narrowedTo: filter.drive)
-        result.add(behind: hold.behind.filter { $0.value.code != .absent })
-        // Every byte of every drive was just compared with its name; what remains is whether the
-        // content makes sense, which is the same on each good copy: reading it once is enough.
+        // What is wrong with a drive as a whole is told once, for all owners.
+        result.add(behind: hold.behind.filter { roster.problems[$0.key] == nil })
         // Where all copies of a file are bad, each tells which blobs are still whole in it.
         let isAnyLost = audit.findings.contains { !$0.hasGoodCopy }
-        var isRead = false
-        for copy in hold.copies where audit.behind[copy.drive.id] == nil {
-            guard filter.drive == nil || filter.drive == copy.drive.id else { continue }
+        for copy in looked where audit.behind[copy.drive.id] == nil {
             guard !Task.isCancelled else { break }
-            await result.addStructure(
-                of: copy, hold, readData: readData && (isAnyLost || !isRead), events: events)
-            isRead = true
+            if copy === looked.first, let structure = proof?.structure {
+                result.add(structure, on: copy.drive.id)
+            } else {
+                await result.addStructure(
+                    of: copy, hold, readData: readData && isAnyLost, events: events)
+            }
         }
         await result.addKeys(of: hold, narrowedTo: filter.drive)
         result.settle(drives: hold.copies.map(\.drive.id), box: hold)
+        await nameSnapshots(of: &result, hold)
         return result
     }
 
-    // MARK: Heal
-
-    private func healOwner(
-        _ owner: OwnerID, on roster: DriveRoster, wait: Duration, run: RunID,
-        events: @escaping RunEventSink
-    ) async throws -> AuditResult {
-        let hold = try await hold(owner, for: .heal, on: roster, wait: wait, events: events)
-        let report = await Heal(hold.copies, validConfig: hold.configJudge).run {
-            events(.progress($0))
+    /// Names the snapshots that need what is lost.
+    func nameSnapshots(of result: inout AuditResult, _ hold: OwnerHold) async {
+        guard !result.lostKeys.isEmpty, !Task.isCancelled else { return }
+        do {
+            let repository = try await ResticSnapshotRepository.open(
+                backend: MirroredBackend(hold.copies), masterKey: hold.key,
+                options: RepositoryOptions(.reading, clock: clock))
+            result.concerned += try await repository.snapshots(needing: result.lostKeys)
+        } catch {
+            // The files are named already; which snapshots need them is a comfort.
+            log.info("snapshots not named", metadata: ["owner": "\(hold.owner)"])
         }
-        var result = AuditResult()
-        result.add(report)
-        result.add(given: hold.given)
-        result.add(behind: hold.behind.filter { $0.value.code != .absent })
-        for copy in hold.copies where report.behind[copy.drive.id] == nil && !Task.isCancelled {
-            // An owner without a repository anywhere has nothing to look at.
-            guard (try? await copy.isInitialised()) == true else { continue }
-            await result.addStructure(of: copy, hold, readData: false, events: events)
-        }
-        await result.addKeys(of: hold, narrowedTo: nil)
-        result.settle(drives: hold.copies.map(\.drive.id), box: hold)
-        await writeJournal(result, .heal, hold, run: run, readData: true)
-        await renew(hold.copies.map(\.drive).filter { report.behind[$0.id] == nil })
-        await hold.release()
-        return result
     }
 
-    /// Tells each drive's journal what was found on it, and remembers what was verified.
-    private func writeJournal(
+    /// Tells each drive's journal what was found on it.
+    func writeJournal(
         _ result: AuditResult, _ kind: JournalRecord.AuditKind, _ hold: OwnerHold, run: RunID,
         readData: Bool
     ) async {
@@ -159,11 +158,6 @@ extension Box {
                 kind, run: run, owner: hold.owner, files: result.files, damaged: damaged,
                 repaired: result.repaired.count { $0.drive == drive }, lost: result.lostCount,
                 readData: readData)
-            if damaged > 0 {
-                catalog.forgetVerified(drive, owner: hold.owner)
-            } else if readData, result.lostCount == 0 {
-                catalog.remember(verified: now, of: drive, owner: hold.owner)
-            }
             // A drive that takes no record (read-only) was still looked at.
             _ = try? await copy.drive.journal.append(record, at: now)
         }
