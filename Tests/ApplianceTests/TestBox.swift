@@ -94,6 +94,23 @@ final class TestBox {
             atPath: root + "/" + name, toPath: root + "/" + other)
     }
 
+    /// Removes a file from an owner's repository on a drive.
+    func remove(_ file: FileName, of owner: OwnerID, from name: String) throws {
+        try FileManager.default.removeItem(
+            atPath: repository(owner, on: name) + "/" + file.relativePath)
+    }
+
+    /// The same installation after its catalog was lost.
+    func boxWithoutCatalog() throws -> Box {
+        for file in try names(in: state) where file.hasPrefix("catalog") {
+            try FileManager.default.removeItem(atPath: state + "/" + file)
+        }
+        return try Composition.box(
+            box.configuration,
+            in: Surroundings(
+                variables: [:], isRoot: false, workingFolder: root, hostname: "box"))
+    }
+
     func check() async -> RunSummary {
         await box.check(QueryFilter(), readData: true, wait: 0, events: { _ in })
     }

@@ -37,6 +37,13 @@ package struct RunSummary: Hashable, Sendable {
         details = []
     }
 
+    /// Adds an outcome; the one that most needs a person decides.
+    package mutating func add(_ outcome: ExitCode) {
+        let all = Set(outcomes).subtracting([.done]).union([outcome])
+        exitCode = ExitCode.worst(of: all)
+        outcomes = ExitCode.byNeedOfAPerson.filter(all.contains)
+    }
+
     /// `message_type` `summary` with the keys `verdict, exit_code, snapshots, files: {new,
     /// changed, unchanged, removed, skipped}, bytes: {read, added, stored}, copies,
     /// duration_seconds, message`, and `outcomes`.

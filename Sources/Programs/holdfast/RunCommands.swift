@@ -31,6 +31,8 @@ struct BackupCommand: BoxCommand {
     var reread = false
     @Flag(help: "What is gone from the phone was meant to go.")
     var acceptShrink = false
+    @Flag(help: "Then read back what was written, on every drive; the phone may be unplugged.")
+    var verify = false
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -45,6 +47,7 @@ struct BackupCommand: BoxCommand {
         options.waitSeconds = wait
         options.rereads = reread
         options.acceptsShrink = acceptShrink
+        options.verifies = verify
         let display = RunDisplay(box, isJSON: output.json)
         let summary = await box.backup(options, events: display.sink)
         return display.finish(summary)
@@ -138,6 +141,48 @@ struct HealCommand: BoxCommand {
     func run(_ box: Box) async throws -> BackupCore.ExitCode {
         let display = RunDisplay(box, isJSON: output.json)
         let summary = await box.heal(try filter.filter(), wait: wait, events: display.sink)
+        return display.finish(summary)
+    }
+}
+
+/// `holdfast scrub`
+struct ScrubCommand: BoxCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "scrub",
+        abstract: "Read files back from the drives, as many as are due.",
+        discussion: """
+            Run daily it reads every file of every drive within 30 days, new ones first; it goes \
+            on where the last one ended, needs no key, and waits while a backup runs. What it \
+            finds is remembered until it is healed. 25: damage, and a good copy of everything \
+            exists. 26: damage without a good copy.
+            """)
+
+    @ParentCommand var parent: Holdfast
+    @Option(
+        help: ArgumentHelp(
+            "Read for this long, more than is due if there is time.", valueName: "n"))
+    var minutes: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Read this share of each drive instead of what is due.", valueName: "n"))
+    var percent: Int?
+    @OptionGroup var filter: FilterOptions
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        if let minutes, !(1...10_080).contains(minutes) {
+            throw ValidationError("--minutes must be 1 to 10080.")
+        }
+        if let percent, !(1...100).contains(percent) {
+            throw ValidationError("--percent must be 1 to 100.")
+        }
+    }
+
+    func run(_ box: Box) async throws -> BackupCore.ExitCode {
+        let display = RunDisplay(box, isJSON: output.json)
+        let summary = await box.scrub(
+            try filter.filter(), ScrubOptions(minutes: minutes, percent: percent),
+            events: display.sink)
         return display.finish(summary)
     }
 }

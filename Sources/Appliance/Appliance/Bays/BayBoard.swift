@@ -53,7 +53,8 @@ package final class BayBoard: Sendable {
     }
 
     private func follow(_ progress: RunProgress) {
-        guard progress.phase != .waiting else { return }
+        // While the drives are read back the phone may be gone.
+        guard ![.waiting, .checking].contains(progress.phase) else { return }
         let changed: BayState? = state.withLock { state in
             state.progress = progress
             let isNew = state.word != .running

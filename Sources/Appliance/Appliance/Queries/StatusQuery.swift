@@ -144,6 +144,8 @@ extension Box {
         for drive in drives where drive.state == "ready" && !drive.sameDeviceAs.isEmpty {
             warnings.append("Drive \(HostileText.escaped(drive.name)): \(drive.message)")
         }
+        for entry in drives { warnings += verificationWarnings(entry) }
+        warnings += phones.compactMap(lastRunWarning)
         for phone in phones where !phone.isSafe {
             let name = HostileText.escaped(phone.phone.name, limit: 60)
             guard phone.isKnown else {
@@ -165,5 +167,45 @@ extension Box {
                     + "loses the backups. Print it: holdfast key sheet --owner \(owner)")
         }
         return warnings
+    }
+
+    /// Known damage on a drive, and files that were not read back for too long.
+    private func verificationWarnings(_ drive: DriveDocument) -> [String] {
+        let standings = standings(of: drive.id)
+        let name = HostileText.escaped(drive.name)
+        var warnings: [String] = []
+        if drive.damagedFiles > 0 {
+            warnings.append(
+                "Drive \(name): \(Counted.files(drive.damagedFiles)) known to be damaged or "
+                    + "missing. Run holdfast heal.")
+        }
+        let limit = clock.now().seconds - 86_400 * Self.scrubWarningDays
+        let oldest = standings.flatMap { [$0.oldestVerified, $0.oldestUnverified] }
+            .compactMap(\.self).min()
+        if let oldest, oldest.seconds < limit {
+            warnings.append(
+                "Drive \(name): not everything on it was read back in the last "
+                    + "\(Self.scrubWarningDays) days. Run holdfast scrub with it connected.")
+        }
+        return warnings
+    }
+
+    /// What a phone's last run left open.
+    private func lastRunWarning(_ phone: StatusDocument.Phone) -> String? {
+        let last = catalog.runs(limit: 1, of: phone.phone.id).first
+        guard let last, last.kind == "backup" else { return nil }
+        let name = HostileText.escaped(phone.phone.name, limit: 60)
+        switch last.exitCode {
+        case .held:
+            return "The last run of \(name) was held: the phone looked emptier than before. If "
+                + "the files were meant to go, run holdfast backup --accept-shrink."
+        case .partial, .interrupted, .waitingRanOut:
+            return "The last run of \(name) was cut short; the next one goes on. Run holdfast "
+                + "backup."
+        case .someUnreadable:
+            return "In the last run of \(name) some files could not be read. See them with "
+                + "holdfast show latest."
+        default: return nil
+        }
     }
 }

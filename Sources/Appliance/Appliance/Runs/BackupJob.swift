@@ -17,6 +17,8 @@ package struct BackupOptions: Sendable {
     package var rereads = false
     /// What is gone was meant to go.
     package var acceptsShrink = false
+    /// Reads back what was written, on every drive, once the phone is not needed any more.
+    package var verifies = false
 
     /// A backup of the phones that are chosen.
     package init(_ choice: PhoneChoice) { self.choice = choice }
@@ -60,8 +62,8 @@ struct BackupJob: Sendable {
     let roster: DriveRoster
     let phone: OpenedPhone
     let events: RunEventSink
-    private let run: RunID
-    private let board: BayBoard
+    let run: RunID
+    let board: BayBoard
 
     init(
         box: Box, options: BackupOptions, wait: Duration, roster: DriveRoster,
@@ -94,6 +96,10 @@ struct BackupJob: Sendable {
             let hold = try await box.hold(
                 owner, for: .backup, on: roster, wait: wait, events: events)
             summary = await backUp(owner, hold)
+            if options.verifies {
+                await phone.close()
+                await readBack(hold, owner, &summary)
+            }
             await hold.release()
         } catch {
             summary = RunSummary(failed: error)
@@ -286,7 +292,9 @@ struct BackupJob: Sendable {
         _ report: BackupReport, _ summary: RunSummary, _ owner: OwnerID, _ mirror: MirroredBackend
     ) async {
         let behind = mirror.behind
-        let drives = mirror.copies.map(\.drive).filter { behind[$0.id] == nil }
+        let copies = mirror.copies.filter { behind[$0.drive.id] == nil }
+        await box.trackFiles(on: copies, of: owner)
+        let drives = copies.map(\.drive)
         let now = box.clock.now()
         var records: [JournalRecord] = []
         for snapshot in summary.snapshots {
