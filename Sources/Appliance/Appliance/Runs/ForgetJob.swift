@@ -64,15 +64,20 @@ struct ForgetJob: Sendable {
         request.isScheduled = options.mode == .scheduled
         let listing = try await SnapshotListing(copies, owner: owner)
         request.missing = listing.missing
-        request.verified = Set(
-            snapshots.filter { snapshot in
-                copies.count > 1
-                    && copies.allSatisfy { copy in
-                        listing.holds(snapshot.id, on: copy.drive.id)
-                            && box.isVerified(snapshot, on: copy.drive.id, owner: owner)
-                    }
-            }.map(\.id))
+        request.verified = verified(on: copies, owner, listing)
         return ForgetPlan(request, snapshots)
+    }
+
+    /// The snapshots that every drive that is there holds and gave back whole.
+    private func verified(
+        on copies: [DriveBackend], _ owner: OwnerID, _ listing: SnapshotListing
+    ) -> Set<ContentID> {
+        let known = box.verifiedSnapshots(of: owner, on: roster)
+        let sets = copies.map { copy in
+            listing.snapshots(on: copy.drive.id).intersection(known[copy.drive.id] ?? [])
+        }
+        guard sets.count > 1, let first = sets.first else { return [] }
+        return sets.reduce(first) { $0.intersection($1) }
     }
 
     // MARK: Carrying out
@@ -197,12 +202,5 @@ extension Finding {
             file.kind == .snapshot || file.kind == .config
         case .note: false
         }
-    }
-}
-
-extension Box {
-    /// Whether every byte of the owner's files on a drive was read back since the snapshot.
-    func isVerified(_ snapshot: Snapshot, on drive: DriveID, owner: OwnerID) -> Bool {
-        catalog.verified(drive, owner: owner).map { $0 > snapshot.time } ?? false
     }
 }

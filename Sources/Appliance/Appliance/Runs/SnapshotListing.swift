@@ -30,8 +30,6 @@ struct SnapshotListing {
         for (drive, ids) in listed { missing[drive] = expected.subtracting(ids).count }
     }
 
-    /// Whether a drive lists a snapshot.
-    func holds(_ id: ContentID, on drive: DriveID) -> Bool {
-        listed[drive]?.contains(id) ?? false
-    }
+    /// The snapshots that a drive lists.
+    func snapshots(on drive: DriveID) -> Set<ContentID> { listed[drive] ?? [] }
 }
