@@ -30,6 +30,8 @@ struct AuditResult {
     private var lostBlobs: [DriveID: [LostBlob]] = [:]
     /// Drives whose own files were looked at to the end.
     private var structured: Set<DriveID> = []
+    /// Those of which every pack was read for it.
+    private var proven: Set<DriveID> = []
     /// Blobs that a snapshot needs and no drive can give.
     private(set) var lostKeys: Set<BlobKey> = []
     /// Snapshots that need what is lost, oldest first.
@@ -168,14 +170,16 @@ struct AuditResult {
         do throws(BackendError) {
             let report = try await check.run()
             bytesRead += report.bytesRead
-            add(.success(report), on: copy.drive.id)
+            add(.success(report), on: copy.drive.id, isProven: readData)
         } catch {
-            add(.failure(error), on: copy.drive.id)
+            add(.failure(error), on: copy.drive.id, isProven: false)
         }
     }
 
-    /// Adds what one drive's own files told.
-    mutating func add(_ structure: Result<StructureReport, BackendError>, on drive: DriveID) {
+    /// Adds what one drive's own files told; `isProven` when every pack was read for it.
+    mutating func add(
+        _ structure: Result<StructureReport, BackendError>, on drive: DriveID, isProven: Bool
+    ) {
         switch structure {
         case .failure(let error): add(behind: [drive: error])
         case .success(let report):
@@ -184,6 +188,7 @@ struct AuditResult {
                 outcomes.insert(.interrupted)
             } else {
                 structured.insert(drive)
+                if isProven { proven.insert(drive) }
             }
         }
     }
@@ -221,11 +226,21 @@ struct AuditResult {
                 let bad = Set(lines.filter { $0.file == file }.map(\.drive))
                 lines[index].hasGoodCopy = !drives.allSatisfy(bad.contains)
             }
-            if isContentWhole, file.kind == .data || file.kind == .index {
+            if isContentWhole, file.kind == .index || isAccountedFor(file, on: drives) {
                 lines[index].hasGoodCopy = true
             }
         }
         judge()
+    }
+
+    /// Whether the look at the drives' own files knew that a lost pack gives nothing: it was read
+    /// there, or its absence or size shows.
+    private func isAccountedFor(_ file: FileName, on drives: [DriveID]) -> Bool {
+        file.kind == .data
+            && (proven.isSuperset(of: drives)
+                || lines.allSatisfy {
+                    $0.file != file || ["missing", "wrong_size"].contains($0.problem)
+                })
     }
 
     private mutating func judge() {

@@ -118,7 +118,7 @@ extension Box {
         for copy in looked where audit.behind[copy.drive.id] == nil {
             guard !Task.isCancelled else { break }
             if copy === looked.first, let structure = proof?.structure {
-                result.add(structure, on: copy.drive.id)
+                result.add(structure, on: copy.drive.id, isProven: true)
             } else {
                 await result.addStructure(
                     of: copy, hold, readData: readData && isAnyLost, events: events)
