@@ -79,7 +79,7 @@ struct WorkloadRun: Sendable {
         case .backup(let version, let drives):
             return await StoreRun(lab: lab, drives: drives).backup(versions[version])
         case .killed(let version):
-            lab.faults.begin(.kill(at: 1 + Int(numbers.next() % 900)))
+            lab.faults.begin(.kill(at: 1 + numbers.below(120)))
             recording.ignoreFailures(true)
             _ = await StoreRun(lab: lab).backup(versions[version])
             recording.ignoreFailures(false)

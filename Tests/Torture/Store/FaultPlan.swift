@@ -14,12 +14,15 @@ final class FaultPlan: Sendable {
         var fault: DriveFault
         /// Whether all counted calls on these drives fail from then on.
         var isSticky: Bool
+        /// Whether no call of any kind reaches any drive from then on.
+        var isDeath = false
 
-        /// The program dies: nothing reaches any drive after its n-th call.
+        /// The program dies at its n-th call that changes a drive; most calls only look.
         static func kill(at: Int) -> Rule {
             Rule(
-                drives: Set(Lab.drives), kinds: Set(DriveCall.allCases), at: at,
-                fault: .error(EIO), isSticky: true)
+                drives: Set(Lab.drives),
+                kinds: [.create, .allocate, .write, .sync, .rename, .unlink], at: at,
+                fault: .error(EIO), isSticky: true, isDeath: true)
         }
     }
 
@@ -45,9 +48,9 @@ final class FaultPlan: Sendable {
         { call in
             self.state.withLock { state in
                 state.counts[drive][call, default: 0] += 1
-                guard let rule = state.rule, rule.drives.contains(drive),
-                    rule.kinds.contains(call)
-                else { return nil }
+                guard let rule = state.rule else { return nil }
+                if rule.isDeath && !state.struck.isEmpty { return rule.fault }
+                guard rule.drives.contains(drive), rule.kinds.contains(call) else { return nil }
                 let count = rule.kinds.reduce(0) { $0 + (state.counts[drive][$1] ?? 0) }
                 let isOn = rule.isSticky && !state.struck.isEmpty
                 guard isOn || count == rule.at else { return nil }
