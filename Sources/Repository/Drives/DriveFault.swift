@@ -61,7 +61,7 @@ package enum DriveEffect: Sendable {
     case syncedFilesystem(Int32, succeeded: Bool)
     /// An entry has another name, which replaced what had it.
     case renamed([UInt8], folder: Int32, to: [UInt8], newFolder: Int32)
-    /// A file's name is gone.
+    /// The name of a file or an empty folder is gone.
     case unlinked([UInt8], folder: Int32)
     /// A new, empty folder has the name.
     case madeFolder([UInt8], folder: Int32)

@@ -298,6 +298,7 @@ final class DriveSyscalls: Sendable {
             _ = try unsafe named(.removeDirectory, name) {
                 unsafe unlinkat(folder.number, $0, AT_REMOVEDIR)
             }
+            observer?(.unlinked(name.bytes, folder: folder.number))
             return true
         } catch let error where error.nativeCode == ENOENT {
             return false

@@ -14,6 +14,8 @@ struct Workload: Sendable {
         case rotateKeys
         /// The oldest snapshot is removed.
         case forget
+        /// The owner is to be erased.
+        case erase
     }
 
     let name: String
@@ -41,6 +43,7 @@ struct Workload: Sendable {
         Workload(
             name: "forget",
             steps: [.backup(0, both), .backup(1, both), .forget, .backup(2, both)]),
+        Workload(name: "erase", steps: [.backup(0, both), .erase]),
     ]
 
     private static let both = Lab.drives
@@ -57,7 +60,7 @@ struct Workload: Sendable {
         for step in steps.prefix(step + 1).reversed() {
             switch step {
             case .backup(let version, _), .killed(let version): return version
-            case .rot, .heal, .addKey, .rotateKeys, .forget: continue
+            case .rot, .heal, .addKey, .rotateKeys, .forget, .erase: continue
             }
         }
         return 0
@@ -92,6 +95,7 @@ struct WorkloadRun: Sendable {
         case .addKey: return await StoreRun(lab: lab).addKey()
         case .rotateKeys: return await StoreRun(lab: lab).rotateKeys()
         case .forget: return await StoreRun(lab: lab).forget()
+        case .erase: return await StoreRun(lab: lab).erase()
         }
     }
 

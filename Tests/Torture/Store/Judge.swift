@@ -11,7 +11,8 @@ struct Judge: Sendable {
     /// What broke on drives on which nothing ran since the trouble: all that was promised must be
     /// there, each drive by itself.
     func promises() async -> [String] {
-        await overDrives { number, copy, broken in
+        if lab.state.isErasing { return [] }
+        return await overDrives { number, copy, broken in
             try await snapshots(number, copy, &broken)
             try await record(number, copy, &broken)
         }
@@ -20,7 +21,8 @@ struct Judge: Sendable {
     /// What broke on drives after the next run: the promises, and that all is sound, the same on
     /// every drive, and nothing is left over.
     func everything() async -> [String] {
-        await overDrives { number, copy, broken in
+        if lab.state.isErasing { return erased() }
+        return await overDrives { number, copy, broken in
             leftOvers(number, &broken)
             try await snapshots(number, copy, &broken)
             try await record(number, copy, &broken)
@@ -38,10 +40,24 @@ struct Judge: Sendable {
         }
     }
 
+    /// What is left of an owner who was erased, and left over of the erasure.
+    private func erased() -> [String] {
+        Lab.drives.flatMap { number in
+            var broken: [String] = []
+            leftOvers(number, &broken)
+            let paths = TrialFiles.tree(lab.path(number)).keys
+            let owner = TrialStore.owner.rawValue
+            broken += paths.filter { $0.contains(owner) }.sorted().prefix(3).map {
+                "not erased: \($0)"
+            }
+            return broken.map { "drive \(number): \($0)" }
+        }
+    }
+
     /// What Debian's restic says of the drives.
     func oracle() -> [String] {
         // The rotation's new password is not the one that restic is given.
-        guard !lab.state.isRotated else { return [] }
+        guard !lab.state.isRotated, !lab.state.isErasing else { return [] }
         var broken: [String] = []
         for number in Lab.drives {
             let path = lab.path(number) + "/holdfast/repositories/\(TrialStore.owner)"

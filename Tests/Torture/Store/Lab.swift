@@ -46,6 +46,8 @@ struct BoxState: Sendable {
 
     var drives = [Promises(), Promises()]
     var locks: [ContentID] = []
+    /// Whether the owner is to be erased, and nothing else is promised.
+    var isErasing = false
     /// Whether a snapshot was to be removed, which leaves bytes for a prune.
     var isForgetful = false
     /// The first snapshot that was promised.

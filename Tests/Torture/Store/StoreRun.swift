@@ -133,10 +133,34 @@ struct StoreRun: Sendable {
         }
     }
 
-    /// The run that follows any trouble: a repair where a drive has rotted, then a backup. Gives
-    /// what is wrong with it.
+    /// Erases the owner from every drive.
+    func erase() async -> RunOutcome {
+        lab.clock.turn()
+        lab.note { $0.isErasing = true }
+        var outcome = RunOutcome()
+        for number in drives {
+            do throws(BackendError) {
+                let drive = try await openDrive(number)
+                try await drive.journal.append(
+                    .erased(TrialStore.owner), at: lab.clock.now())
+                try await drive.erase(TrialStore.owner)
+                outcome.done.insert(number)
+                _ = try await drive.renew()
+            } catch {
+                outcome.behind[BoxSeed.drives[number]] = error
+            }
+        }
+        return outcome
+    }
+
+    /// The run that follows any trouble: an erasure that is pending, or a repair where a drive has
+    /// rotted and a backup. Gives what is wrong with it.
     func recover(storing files: TrialTree) async -> [String] {
         var broken: [String] = []
+        if lab.state.isErasing {
+            let outcome = await erase()
+            return outcome.done == Set(drives) ? [] : ["next erasure: \(outcome.summary)"]
+        }
         if lab.state.isRotten {
             let outcome = await heal()
             if outcome.done != Set(drives) { broken.append("next heal: \(outcome.summary)") }
