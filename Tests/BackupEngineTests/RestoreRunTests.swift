@@ -136,7 +136,9 @@ import Testing
         let report = try await restore(world, target)
         #expect(report.exitCode == .notAllRestored)
         #expect(report.messages.first?.contains("No space is left") == true)
-        #expect(await target.files.count == 1)
+        #expect(report.files == 1)
+        // Only what was on its way together with the file that failed may still have come.
+        #expect(await target.files.count <= 1 + 3)
     }
 
     @Test func hostileNamesNeverReachTheTarget() async throws {
