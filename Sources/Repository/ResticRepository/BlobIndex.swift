@@ -47,35 +47,32 @@ struct BlobIndex: Sendable {
     /// More places of one blob are not looked up: an index that lists one a million times would
     /// make each look-up a walk over all of them.
     private static let placesPerID = 32
-    private static let usualSteps = 64
 
     private var segments: [[Entry]] = []
     /// The number of blobs, every location counted.
     private(set) var count = 0
-    /// Entry numbers plus one; 0 is a free slot. Its size is a power of two.
-    private var table: [UInt32] = Array(repeating: 0, count: 1024)
+    private var table: IDTable
     private(set) var packs: [Pack] = []
-    private var packNumbers: [ContentID: Int] = [:]
-    /// An index can be made so that all ids lie at one place of a table that is known.
-    private let seed = (UInt64.random(in: 0...UInt64.max), UInt64.random(in: 0...UInt64.max))
+    private var packTable: IDTable
 
-    /// An index of nothing that expects `packCount` packs.
-    init(packCount: Int = 0) {
+    /// An index of nothing that expects so many packs and blobs.
+    init(packCount: Int = 0, blobCount: Int = 0) {
         packs.reserveCapacity(packCount)
-        packNumbers.reserveCapacity(packCount)
+        packTable = IDTable(expectedCount: packCount)
+        table = IDTable(expectedCount: blobCount)
     }
 
     /// Adds a pack's blobs; ones that are known at the same place are not added again.
     mutating func add(pack id: ContentID, blobs: [PackedBlob], isPresent: Bool) {
         var mayRepeat = true
         let number: Int
-        if let known = packNumbers[id] {
+        if let known = packNumber(id) {
             number = known
             packs[number].isPresent = packs[number].isPresent && isPresent
         } else {
             number = packs.count
             packs.append(Pack(id: id, isPresent: isPresent, firstEntry: count))
-            packNumbers[id] = number
+            packTable.add(number, id, idOf: { [packs] in packs[$0].id })
             mayRepeat = false
         }
         for blob in blobs {
@@ -95,19 +92,19 @@ struct BlobIndex: Sendable {
 
     /// Whether a pack that is present holds the blob.
     func holds(_ key: BlobKey) -> Bool {
-        var slot = firstSlot(key.id)
-        while let number = entryNumber(at: slot) {
+        var slot = table.firstSlot(key.id)
+        while let number = table.number(at: slot) {
             let entry = self[entry: number]
             if entry.id == key.id, entry.kind == key.kind, packs[entry.pack].isPresent {
                 return true
             }
-            slot = (slot + 1) & (table.count - 1)
+            slot = table.slot(after: slot)
         }
         return false
     }
 
     /// Whether an index file names `pack`.
-    func names(pack id: ContentID) -> Bool { packNumbers[id] != nil }
+    func names(pack id: ContentID) -> Bool { packNumber(id) != nil }
 
     /// The numbers of the blob's entries, those in packs that are present first.
     func matches(_ key: BlobKey) -> [Int] {
@@ -121,7 +118,7 @@ struct BlobIndex: Sendable {
     /// The numbers of all entries of a pack. It looks at the whole index unless the pack's
     /// entries follow each other, which they do when one index file names it.
     func entries(ofPack id: ContentID) -> [Int] {
-        guard let number = packNumbers[id] else { return [] }
+        guard let number = packNumber(id) else { return [] }
         let pack = packs[number]
         let run = pack.firstEntry..<pack.firstEntry + pack.entryCount
         if run.upperBound <= count, run.allSatisfy({ self[entry: $0].pack == number }) {
@@ -132,11 +129,11 @@ struct BlobIndex: Sendable {
 
     private func entryNumbers(_ key: BlobKey) -> [Int] {
         var found: [Int] = []
-        var slot = firstSlot(key.id)
-        while let number = entryNumber(at: slot) {
+        var slot = table.firstSlot(key.id)
+        while let number = table.number(at: slot) {
             let entry = self[entry: number]
             if entry.id == key.id, entry.kind == key.kind { found.append(number) }
-            slot = (slot + 1) & (table.count - 1)
+            slot = table.slot(after: slot)
         }
         return found
     }
@@ -182,17 +179,13 @@ struct BlobIndex: Sendable {
         return entry.pack == pack && entry.offset == offset
     }
 
-    private func firstSlot(_ id: ContentID) -> Int {
-        let words = id.words
-        let front = (words.0 ^ seed.0).multipliedFullWidth(by: words.1 ^ seed.1)
-        let back = (words.2 ^ seed.1).multipliedFullWidth(by: words.3 ^ seed.0)
-        return Int(truncatingIfNeeded: front.high ^ front.low ^ back.high ^ back.low)
-            & (table.count - 1)
-    }
-
-    private func entryNumber(at slot: Int) -> Int? {
-        let value = table[slot]
-        return value == 0 ? nil : Int(value) - 1
+    private func packNumber(_ id: ContentID) -> Int? {
+        var slot = packTable.firstSlot(id)
+        while let number = packTable.number(at: slot) {
+            if packs[number].id == id { return number }
+            slot = packTable.slot(after: slot)
+        }
+        return nil
     }
 
     private mutating func append(_ entry: Entry) {
@@ -203,33 +196,18 @@ struct BlobIndex: Sendable {
         }
         segments[segments.count - 1].append(entry)
         count += 1
-        if count * 4 > table.count * 3 { enlargeTable() } else { link(count - 1, entry.id) }
-    }
-
-    private mutating func link(_ number: Int, _ id: ContentID) {
-        var slot = firstSlot(id)
-        var steps = 0
-        while table[slot] != 0 {
-            slot = (slot + 1) & (table.count - 1)
-            steps += 1
-            // Counted only where the way is unusually long: each entry looked at is far away.
-            if steps == Self.usualSteps, hasEnoughPlaces(id) { return }
+        let segments = segments
+        func id(of number: Int) -> ContentID {
+            segments[number >> Self.segmentBits][number & (Self.segmentSize - 1)].id
         }
-        table[slot] = UInt32(number + 1)
-    }
-
-    private func hasEnoughPlaces(_ id: ContentID) -> Bool {
-        var slot = firstSlot(id)
-        var places = 0
-        while places < Self.placesPerID, let other = entryNumber(at: slot) {
-            if self[entry: other].id == id { places += 1 }
-            slot = (slot + 1) & (table.count - 1)
+        table.add(count - 1, entry.id, idOf: id) { table in
+            var slot = table.firstSlot(entry.id)
+            var places = 0
+            while places < Self.placesPerID, let number = table.number(at: slot) {
+                if id(of: number) == entry.id { places += 1 }
+                slot = table.slot(after: slot)
+            }
+            return places < Self.placesPerID
         }
-        return places == Self.placesPerID
-    }
-
-    private mutating func enlargeTable() {
-        table = Array(repeating: 0, count: table.count * 2)
-        for number in 0..<count { link(number, self[entry: number].id) }
     }
 }

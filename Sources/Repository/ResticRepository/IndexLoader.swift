@@ -9,12 +9,15 @@ struct IndexLoader {
     /// The content of all index files. Packs are listed after the indexes, so that a pack written
     /// meanwhile is not taken for missing.
     func load(_ report: inout OpeningReport) async throws(RepositoryError) -> BlobIndex {
-        let indexes = try await list(.index)
-        let packs = try await packSizes()
-        var index = BlobIndex(packCount: packs.count)
+        let indexes = try await listing(.index)
+        let packs = PackSizes(try await listing(.data))
+        var index = BlobIndex(
+            packCount: packs.count, blobCount: RepositoryLimits.expectedBlobs(indexes))
         var missing: Set<ContentID> = []
         // A file is decoded whole before any of it counts, the next one meanwhile.
-        try await inOrder(indexes.sorted(), width: 2) {
+        try await inOrder(
+            Set(indexes.map(\.name.id)).sorted(), width: 2
+        ) {
             await listed(in: $0)
         } use: {
             id, listed throws(RepositoryError) in
@@ -74,13 +77,6 @@ struct IndexLoader {
         return adopted
     }
 
-    /// The names and sizes of the packs on the drives.
-    private func packSizes() async throws(RepositoryError) -> PackSizes {
-        var sizes = PackSizes()
-        for file in try await listing(.data) { sizes.add(file) }
-        return sizes
-    }
-
     private func list(_ kind: FileKind) async throws(RepositoryError) -> Set<ContentID> {
         Set(try await listing(kind).map(\.name.id))
     }
@@ -92,19 +88,23 @@ struct IndexLoader {
     }
 }
 
-/// The sizes of packs. Two drives may show two sizes, but hardly ever do.
+/// The packs there are, with the sizes that the drives show. Sorted, because a dictionary of them
+/// would take as much memory as a tenth of the index.
 private struct PackSizes {
-    private var first: [ContentID: UInt64] = [:]
-    private var others: [ContentID: [UInt64]] = [:]
+    private let files: [StoredFile]
 
-    var count: Int { first.count }
+    init(_ listed: [StoredFile]) { files = listed.sorted { $0.name.id < $1.name.id } }
 
-    mutating func add(_ file: StoredFile) {
-        guard let known = first.updateValue(file.byteCount, forKey: file.name.id) else { return }
-        others[file.name.id, default: []].append(known)
-    }
+    var count: Int { files.count }
 
     func contains(_ id: ContentID, _ byteCount: UInt64) -> Bool {
-        first[id] == byteCount || others[id]?.contains(byteCount) ?? false
+        var low = 0
+        var high = files.count
+        while low < high {
+            let middle = (low + high) / 2
+            if files[middle].name.id < id { low = middle + 1 } else { high = middle }
+        }
+        // Two drives may show two sizes.
+        return files[low...].prefix { $0.name.id == id }.contains { $0.byteCount == byteCount }
     }
 }

@@ -52,6 +52,12 @@ enum RepositoryLimits {
         }
     }
 
+    /// About how many blobs index files of these sizes name: the id alone takes 32 bytes, because
+    /// nothing compresses it.
+    static func expectedBlobs(_ indexes: [StoredFile]) -> Int {
+        Int(clamping: min(indexes.reduce(0) { $0 + $1.byteCount } / 44, UInt64(blobCount)))
+    }
+
     /// Throws `limitExceeded` for a blob that is not read because of what its length claims.
     static func check(_ blob: PackedBlob) throws(FormatError) {
         let count = max(blob.plainLength, Int(blob.length) - Sealer.overhead)
