@@ -92,6 +92,9 @@ package final class FolderTarget: RestoreTarget {
             throw RestoreError(.impossibleName, "A file without a name cannot be made")
         }
         let overwrite = overwrite
+        if byteCount <= UInt64(ByteSource<RepositoryError>.maximumPiece) {
+            return try await writeSmall(name, path, byteCount, modified, mode, content)
+        }
         let file = try await onThread(path) { (target) throws(BackendError) in
             try target.tree.begin(name, in: path.parent, overwrite: overwrite)
         }
@@ -110,6 +113,36 @@ package final class FolderTarget: RestoreTarget {
         }
     }
 
+    /// Reads the whole file first and then visits the thread once: with thousands of small files
+    /// the visits cost more than the writing.
+    private func writeSmall(
+        _ name: EntryName, _ path: EntryPath, _ byteCount: UInt64, _ modified: Timestamp,
+        _ mode: UInt32?, _ content: ByteSource<RepositoryError>
+    ) async throws(RestoreError) {
+        var bytes: [UInt8] = []
+        while UInt64(bytes.count) <= byteCount, let piece = try await next(content, path) {
+            if bytes.isEmpty { bytes = piece } else { bytes += piece }
+        }
+        guard UInt64(bytes.count) == byteCount else { throw Self.wrongLength(path) }
+        let whole = bytes
+        let overwrite = overwrite
+        try await onThread(path) { (target) throws(BackendError) in
+            let tree = target.tree
+            let file = try tree.begin(name, in: path.parent, overwrite: overwrite)
+            do throws(BackendError) {
+                try target.system.write(file.descriptor, whole[...])
+                try tree.finish(file, modified: modified, mode: mode.map(Self.permissions))
+            } catch {
+                tree.discard(file)
+                throw error
+            }
+        }
+    }
+
+    private static func wrongLength(_ path: EntryPath) -> RestoreError {
+        RestoreError(.source, "The stored content is not as long as the file was", path: path)
+    }
+
     private func pour(
         _ content: ByteSource<RepositoryError>, _ byteCount: UInt64,
         into file: FolderTargetTree.OpenFile, _ path: EntryPath
@@ -122,10 +155,7 @@ package final class FolderTarget: RestoreTarget {
                 try target.system.write(file.descriptor, bytes[...])
             }
         }
-        guard written == byteCount else {
-            throw RestoreError(
-                .source, "The stored content is not as long as the file was", path: path)
-        }
+        guard written == byteCount else { throw Self.wrongLength(path) }
     }
 
     private func next(
