@@ -5,10 +5,10 @@ internal import CZstd
 /// It holds libzstd's contexts and is therefore for one thread at a time.
 @safe
 package final class ZstdCodec {
-    /// The level everything is compressed with: libzstd's default. Level 1 halves the time but
-    /// makes databases, the one compressible thing of weight on phones, 17 % larger; media does
-    /// not compress at any level and passes at 3 GB/s.
-    package static var level: Int { 3 }
+    /// The level everything is compressed with: databases, the one compressible thing of weight on
+    /// phones, are within 1 % of what level 3 makes of them, in two thirds of its time. Figures:
+    /// docs/decisions/0023-compression-level.md.
+    package static var level: Int { 2 }
 
     // Owned: made in init, freed in deinit, never shared.
     private let compressor: OpaquePointer
