@@ -92,7 +92,8 @@ private final class SealingState {
     private func seal(_ blob: PendingBlob) throws(RepositoryError) -> FinishedPack? {
         // Taken out of the dictionary while it changes: two owners would mean copying 16 MiB.
         var pack = packs.removeValue(forKey: blob.key.kind) ?? OpenPack()
-        let capacity = packByteCount + Chunker.maximum + (1 << 20)
+        // Nine packs of ten end within this; the others grow once.
+        let capacity = packByteCount + (3 << 20)
         // The array lends its storage, and the codec the frame, for the call.
         let (range, isCompressed) = unsafe blob.bytes.withUnsafeBytes { plain in
             unsafe parts.codec.withFrameIfSmaller(of: plain) { frame in
