@@ -44,6 +44,11 @@ void holdfast_read_idly(void) {
     syscall(SYS_ioprio_set, 1, 0, 3 << 13);
 }
 
+int holdfast_wait_written(int descriptor) {
+    return sync_file_range(descriptor, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                                                 SYNC_FILE_RANGE_WAIT_AFTER);
+}
+
 int holdfast_spawn_worker(const char *path, char *const arguments[], int descriptor) {
     // Everything the child needs is made before the fork: between fork and exec only
     // async-signal-safe calls are allowed, because other threads may hold locks.

@@ -223,6 +223,13 @@ final class DriveSyscalls: Sendable {
         _ = posix_fadvise(file.number, 0, 0, POSIX_FADV_DONTNEED)
     }
 
+    /// Waits until a file's pages are written out and gives them back. It makes nothing durable and
+    /// tells of no error: a sync that follows does.
+    func giveBackPages(of file: Descriptor) {
+        _ = holdfast_wait_written(file.number)
+        dropCache(of: file)
+    }
+
     /// Another descriptor of an open file; nil when there are too many already.
     func duplicate(_ file: Descriptor) -> Descriptor? {
         let number = holdfast_fcntl(file.number, F_DUPFD_CLOEXEC, 0)

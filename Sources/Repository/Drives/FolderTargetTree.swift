@@ -161,7 +161,7 @@ final class FolderTargetTree: Sendable {
             }
             return settled
         }
-        for file in settled { system.dropCache(of: file) }
+        for file in settled { system.giveBackPages(of: file) }
     }
 
     /// Gives a file up.

@@ -22,6 +22,9 @@ int holdfast_syncfs(int descriptor);
 /// not allowed nothing changes.
 void holdfast_read_idly(void);
 
+/// sync_file_range(2) over a whole file: its pages are written out, which makes nothing durable.
+int holdfast_wait_written(int descriptor);
+
 /// Starts `path` with `arguments` (NULL-terminated) and this process's environment plus TZ=UTC and
 /// less HOLDFAST_WORDS, in
 /// a process group of its own. `descriptor` (which must not be 0 to 2) becomes the child's
