@@ -184,6 +184,26 @@ final class Switch: Sendable {
         #expect(mirror.behind.keys.map { $0 } == [copies[1].drive.id])
     }
 
+    @Test func onEveryCopyIsOnlyWhatNoDriveLacks() async throws {
+        let copies = [try await copy("a"), try await copy("b")]
+        let packs = Self.packs(3, seed: 10)
+        for (position, pack) in packs.enumerated() {
+            for copy in position == 0 ? copies : [copies[position - 1]] {
+                try await copy.write(pack.0, pack.1)
+            }
+        }
+        let mirror = MirroredBackend(copies)
+        #expect(try await mirror.listOnEveryCopy(.data).map(\.name) == [packs[0].0])
+        Shell.run(
+            "truncate", "-s", "7",
+            "\(DrivePair.repositoryPath(folder.path + "/b"))/"
+                + packs[0].0.relativePath)
+        #expect(try await mirror.listOnEveryCopy(.data).map(\.byteCount) == [7])
+        // One that takes no part in the writing does not count.
+        mirror.drop(copies[1].drive.id, because: BackendError(.locked, "a stranger is there"))
+        #expect(try await mirror.listOnEveryCopy(.data).count == 2)
+    }
+
     @Test func fullDriveFallsBehindWithItsFilesWhole() async throws {
         let mount = folder.folder("small")
         guard Shell.run("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", mount) == 0 else {

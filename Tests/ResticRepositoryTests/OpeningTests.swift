@@ -118,6 +118,35 @@ import Testing
         #expect(report.isSound && report.unindexedPackCount == 2)
     }
 
+    /// restic may be at work on one drive alone, also while a run of ours begins.
+    @Test(arguments: [true, false]) func whatOneDriveAloneHasIsStoredAgain(
+        isIndexed: Bool
+    ) async throws {
+        var generator = SeededGenerator(seed: 45)
+        let key = try await makeRepository(on: backend).masterKey
+        let files = [("a", generator.bytes(100_000))]
+        let neighbour = try await openMemoryRepository(backend, key)
+        _ = try await neighbour.commit(files: files)
+        for kind in [FileKind.data, .index, .snapshot] where isIndexed || kind == .data {
+            for name in backend.names(kind) { backend.change(name, copy: 1) { $0 = nil } }
+        }
+        if !isIndexed {
+            for name in backend.names(.index) + backend.names(.snapshot) {
+                for copy in [0, 1] { backend.change(name, copy: copy) { $0 = nil } }
+            }
+        }
+
+        let ours = try await openMemoryRepository(backend, key)
+        let committed = try await ours.commit(files: files)
+        let alone = MemoryBackend()
+        let held = backend.state.withLock { $0.copies[1] }
+        alone.state.withLock { $0.copies = [held] }
+        let reading = try await openMemoryRepository(alone, key) { $0.purpose = .reading }
+        let nodes = try await reading.tree(committed.snapshot.tree)
+        #expect(try await reading.read(try #require(nodes.first).content) == files[0].1)
+        #expect(try await StructureCheck(backend: alone, masterKey: key).run().isSound)
+    }
+
     @Test func packMissingEverywhereIsStoredAgain() async throws {
         var generator = SeededGenerator(seed: 42)
         let key = try await makeRepository(on: backend).masterKey

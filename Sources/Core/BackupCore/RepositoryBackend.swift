@@ -61,6 +61,10 @@ package protocol RepositoryBackend: Sendable {
     /// The files of `kind`: the union over the copies, in no order. Names that are no 64 digits
     /// (temporary files) are left out. For `data` all 256 folders.
     func list(_ kind: FileKind) async throws(BackendError) -> [StoredFile]
+    /// The files of `kind` that every copy which will be written to has, each with the smallest
+    /// of its sizes: what a writer may rely on. A program that works on one drive alone adds files
+    /// to that drive alone.
+    func listOnEveryCopy(_ kind: FileKind) async throws(BackendError) -> [StoredFile]
     /// The whole file, or the bytes `range`; `noSuchFile` when that copy lacks it. Bytes are not
     /// checked against the name.
     func read(
@@ -79,4 +83,11 @@ package protocol RepositoryBackend: Sendable {
     func receipts() async -> [CopyReceipt]
     /// The space that may still be used, of the roomiest usable drive, less its reserve; bytes.
     func freeBytes() async -> UInt64
+}
+
+extension RepositoryBackend {
+    /// For a backend of one copy: all there are.
+    package func listOnEveryCopy(_ kind: FileKind) async throws(BackendError) -> [StoredFile] {
+        try await list(kind)
+    }
 }

@@ -57,6 +57,21 @@ package final class MirroredBackend: RepositoryBackend {
         return sizes.map { StoredFile(name: $0.key, byteCount: $0.value) }
     }
 
+    package func listOnEveryCopy(_ kind: FileKind) async throws(BackendError) -> [StoredFile] {
+        var common: [FileName: UInt64]?
+        for lane in lanes where lane.error == nil {
+            do throws(BackendError) {
+                var sizes: [FileName: UInt64] = [:]
+                for file in try await lane.backend.list(kind) { sizes[file.name] = file.byteCount }
+                common = common.map { Self.common($0, sizes) } ?? sizes
+            } catch {
+                lane.fail(error)
+            }
+        }
+        guard let common else { throw noDriveLeft() }
+        return common.map { StoredFile(name: $0.key, byteCount: $0.value) }
+    }
+
     package func read(
         _ file: FileName, range: Range<UInt64>?, copy: Int
     ) async throws(BackendError) -> [UInt8] {
@@ -115,6 +130,16 @@ package final class MirroredBackend: RepositoryBackend {
             most = max(most, await lane.backend.freeBytes())
         }
         return most
+    }
+
+    private static func common(
+        _ left: [FileName: UInt64], _ right: [FileName: UInt64]
+    ) -> [FileName: UInt64] {
+        var both: [FileName: UInt64] = [:]
+        for (file, size) in left {
+            if let other = right[file] { both[file] = min(size, other) }
+        }
+        return both
     }
 
     /// Does `body` for every drive at once, so that one that must be waited for costs the others

@@ -5,12 +5,16 @@ import ResticFormat
 struct IndexLoader {
     let files: CopyReader
     let sealer: FileSealer
+    /// A writer counts a blob as stored only where every drive has both the pack and an index that
+    /// names it: another program may be at work on one of the drives alone.
+    let purpose: RepositoryOptions.Purpose
 
     /// The content of all index files. Packs are listed after the indexes, so that a pack written
     /// meanwhile is not taken for missing.
     func load(_ report: inout OpeningReport) async throws(RepositoryError) -> BlobIndex {
+        let everywhere = Set(try await listReliable(.index).map(\.name.id))
         let indexes = try await listing(.index)
-        let packs = PackSizes(try await listing(.data))
+        let packs = PackSizes(try await listReliable(.data))
         var index = BlobIndex(
             packCount: packs.count, blobCount: RepositoryLimits.expectedBlobs(indexes))
         var missing: Set<ContentID> = []
@@ -30,7 +34,9 @@ struct IndexLoader {
             for pack in listedPacks {
                 let isPresent = packs.contains(pack.id, pack.byteCount) && pack.isContiguous
                 if !isPresent { missing.insert(pack.id) }
-                index.add(pack: pack.id, blobs: pack.blobs, isPresent: isPresent)
+                index.add(
+                    pack: pack.id, blobs: pack.blobs,
+                    isPresent: isPresent && everywhere.contains(id))
             }
             try RepositoryLimits.check(blobCount: index.count)
         }
@@ -54,14 +60,15 @@ struct IndexLoader {
         }
     }
 
-    /// Packs that are on a drive and that no index names, each checked whole: a run that was
+    /// Packs that are on every drive and that no index names, each checked whole: a run that was
     /// killed between its packs and its index left them, and their content need not be read from
     /// the phone again.
     func adoptPacks(
         missingFrom index: BlobIndex, _ report: inout OpeningReport
     ) async throws(RepositoryError) -> [IndexedPack] {
         var adopted: [IndexedPack] = []
-        for id in try await list(.data).sorted() where !index.names(pack: id) {
+        let packs = Set(try await listReliable(.data).map(\.name.id))
+        for id in packs.sorted() where !index.names(pack: id) {
             let name = FileName(.data, id)
             do throws(RepositoryError) {
                 let blobs = try await files.read(name) { bytes throws(FormatError) in
@@ -77,8 +84,16 @@ struct IndexLoader {
         return adopted
     }
 
-    private func list(_ kind: FileKind) async throws(RepositoryError) -> Set<ContentID> {
-        Set(try await listing(kind).map(\.name.id))
+    /// What a writer may rely on; for a reader, all there is.
+    private func listReliable(
+        _ kind: FileKind
+    ) async throws(RepositoryError) -> [StoredFile] {
+        guard purpose == .writing else { return try await listing(kind) }
+        do throws(BackendError) {
+            return try await files.backend.listOnEveryCopy(kind)
+        } catch {
+            throw RepositoryError(error)
+        }
     }
 
     private func listing(_ kind: FileKind) async throws(RepositoryError) -> [StoredFile] {

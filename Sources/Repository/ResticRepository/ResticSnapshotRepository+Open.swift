@@ -28,7 +28,7 @@ extension ResticSnapshotRepository {
         let config = try await files.read(.config) { bytes throws(FormatError) in
             try sealer.openConfig(bytes)
         }
-        let loader = IndexLoader(files: files, sealer: sealer)
+        let loader = IndexLoader(files: files, sealer: sealer, purpose: options.purpose)
         var report = OpeningReport()
         let index = try await loader.load(&report)
         let ledger = BlobLedger(index)

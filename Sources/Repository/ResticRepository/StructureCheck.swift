@@ -85,7 +85,7 @@ package struct StructureCheck: Sendable {
         var seen: Set<ContentID> = []
         let names = try await list(.index).keys.sorted()
         let sizes = try await list(.data)
-        let loader = IndexLoader(files: files, sealer: sealer)
+        let loader = IndexLoader(files: files, sealer: sealer, purpose: .reading)
         try await inOrder(names, width: 2) {
             await loader.listed(in: $0)
         } use: {

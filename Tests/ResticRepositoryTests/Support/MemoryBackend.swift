@@ -34,6 +34,12 @@ final class MemoryBackend: RepositoryBackend {
         }.sorted { $0.name < $1.name }
     }
 
+    func listOnEveryCopy(_ kind: FileKind) async throws(BackendError) -> [StoredFile] {
+        try await list(kind).filter { file in
+            state.withLock { state in state.copies.allSatisfy { $0[file.name] != nil } }
+        }
+    }
+
     func read(
         _ file: FileName, range: Range<UInt64>?, copy: Int
     ) async throws(BackendError) -> [UInt8] {
