@@ -9,13 +9,13 @@ enum Torture {
     static func main() async {
         holdfast_limit_allocator()
         if let code = await TrialChild.serve(Array(CommandLine.arguments.dropFirst())) {
-            exit(code)
+            _exit(code)
         }
         do {
-            exit(try await run(Array(CommandLine.arguments.dropFirst())) ? 0 : 1)
+            _exit(try await run(Array(CommandLine.arguments.dropFirst())) ? 0 : 1)
         } catch {
             say("\(error)")
-            exit(64)
+            _exit(64)
         }
     }
 

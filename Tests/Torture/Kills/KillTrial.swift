@@ -131,7 +131,7 @@ struct KillTrial {
 
     /// Stops it for a while, kills it, or both, at some moment of a run of a few tenths of a second.
     private mutating func interrupt(_ child: TrialProcess) {
-        usleep(UInt32(numbers.below(350_000)))
+        usleep(UInt32(numbers.below(250_000)))
         if numbers.chance(30) {
             counts.append("stopped")
             child.signal(SIGSTOP)

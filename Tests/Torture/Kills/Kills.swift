@@ -1,5 +1,4 @@
 import BackupCore
-import Glibc
 
 extension Programme {
     /// Runs of ours are killed.
@@ -8,32 +7,27 @@ extension Programme {
         summary: "runs are killed or stopped at any moment or before any system call on a drive",
         trials: 500, slice: 15
     ) { options in
-        let folder = "\(options.folder)/kills-\(getpid())"
-        mkdir(folder, 0o700)
+        let folder = options.ownFolder("kills")
         defer { TrialFiles.remove(folder) }
-        var count = TrialCount()
-        var start: (number: Int, store: KillStart)?
-        for number in options.numbers {
+        var known: (number: Int, start: KillStart)?
+        return try await options.count { number in
             let startNumber = number / 25
-            if start?.number != startNumber {
-                start = (
-                    startNumber,
-                    try await KillStart.make(
-                        in: folder + "/start",
-                        history: TrialHistory(seed: options.seed, trial: startNumber))
-                )
+            let start: KillStart
+            if let known, known.number == startNumber {
+                start = known.start
+            } else {
+                start = try await KillStart.make(
+                    in: folder + "/start",
+                    history: TrialHistory(seed: options.seed, trial: startNumber))
+                known = (startNumber, start)
             }
-            guard let start = start?.store else { continue }
             var trial = KillTrial(
                 start, in: folder + "/trial",
                 numbers: TrialNumbers(seed: options.seed, trial: number))
             let isJudged = number % 10 == 3 && TrialRestic.isInstalled
             let problems = try await trial.run(withRestic: isJudged)
-            count.trials += 1
-            for name in trial.counts { count.add(name) }
-            if let first = problems.first { count.failures.append((number, first)) }
+            return TrialResult(problems: problems, counts: trial.counts)
         }
-        return count
     }
 }
 

@@ -17,6 +17,10 @@ enum TrialChild {
             case backup(seed: UInt64, trial: Int, step: Int)
             case heal
             case check
+            /// Checks each drive's content and says what was found.
+            case inspect
+            /// Restores every snapshot to the folder `restored` beside the drives.
+            case restore
         }
 
         var work: Work
@@ -35,6 +39,8 @@ enum TrialChild {
                 words += ["backup", "\(seed)", "\(trial)", "\(step)"]
             case .heal: words += ["heal"]
             case .check: words += ["check"]
+            case .inspect: words += ["inspect"]
+            case .restore: words += ["restore"]
             }
             words += ["--pause", "\(pause.components.attoseconds / 1_000_000_000_000)"]
             if hasNeighbours { words += ["--neighbours"] }
@@ -94,6 +100,8 @@ enum TrialChild {
         switch words[2] {
         case "heal": outcome = try await box.heal()
         case "check": outcome = try await box.check()
+        case "inspect": outcome = try await TrialLook(store).inspect()
+        case "restore": outcome = try await TrialLook(store).restoreAll()
         default:
             let pause = words.firstIndex(of: "--pause").flatMap { Int64(words[$0 + 1]) } ?? 0
             let step = Int(words[5]) ?? 0

@@ -125,6 +125,18 @@ enum TrialFiles {
         }
     }
 
+    /// Copies a file or a folder with all beneath it.
+    static func copy(_ path: String, to copy: String) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return }
+        if status.st_mode & S_IFMT == S_IFDIR {
+            mkdir(copy, status.st_mode & 0o777)
+            for name in names(path) { self.copy("\(path)/\(name)", to: "\(copy)/\(name)") }
+        } else if let bytes = read(path) {
+            write(copy, bytes, mode: status.st_mode & 0o777)
+        }
+    }
+
     /// Removes a folder and all beneath it.
     static func remove(_ folder: String) { remove(Array(folder.utf8)) }
 

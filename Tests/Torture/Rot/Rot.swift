@@ -1,5 +1,4 @@
 import BackupCore
-import Glibc
 
 extension Programme {
     /// Files rot on the drives.
@@ -8,33 +7,28 @@ extension Programme {
         summary: "files of every kind rot on one drive or all, are found, named and healed",
         trials: 2000, slice: 60
     ) { options in
-        let folder = "\(options.folder)/rot-\(getpid())"
-        mkdir(folder, 0o700)
+        let folder = options.ownFolder("rot")
         defer { TrialFiles.remove(folder) }
-        var count = TrialCount()
-        var rot: (number: Int, store: RotStore)?
-        for number in options.numbers {
+        var known: (number: Int, store: RotStore)?
+        return try await options.count { number in
             // A new store now and then: what rots is another one each time.
             let storeNumber = number / 50
-            if rot?.number != storeNumber {
-                rot = (
-                    storeNumber,
-                    try await RotStore.make(
-                        in: folder + "/whole",
-                        drives: storeNumber % 4 == 3 ? ["a", "b", "c"] : ["a", "b"],
-                        history: TrialHistory(seed: options.seed, trial: storeNumber))
-                )
+            let whole: RotStore
+            if let known, known.number == storeNumber {
+                whole = known.store
+            } else {
+                whole = try await RotStore.make(
+                    in: folder + "/whole",
+                    drives: storeNumber % 4 == 3 ? ["a", "b", "c"] : ["a", "b"],
+                    history: TrialHistory(seed: options.seed, trial: storeNumber))
+                known = (storeNumber, whole)
             }
-            guard let whole = rot?.store else { continue }
             var trial = RotTrial(
                 whole.copied(to: folder + "/trial"),
                 numbers: TrialNumbers(seed: options.seed, trial: number))
             let isJudged = number % 50 == 7 && TrialRestic.isInstalled
             let problems = try await trial.run(withRestic: isJudged, log: folder + "/restic")
-            count.trials += 1
-            for name in trial.counts { count.add(name) }
-            if let first = problems.first { count.failures.append((number, first)) }
+            return TrialResult(problems: problems, counts: trial.counts)
         }
-        return count
     }
 }
