@@ -15,7 +15,9 @@ struct Programme: Sendable {
     let run: @Sendable (TrialOptions) async throws -> TrialCount
 
     /// All programmes, in the order in which they run.
-    static let all: [Programme] = [powerCut, failingCalls, fullDrive, rot, kills, clock]
+    static let all: [Programme] = [
+        powerCut, failingCalls, fullDrive, rot, kills, clock, neighbours, brokenState, badInput,
+    ]
 }
 
 /// What one run of a programme is told.
