@@ -6,7 +6,7 @@ extension Programme {
     static let brokenState = Programme(
         name: "broken-state",
         summary: "files and folders of the box and the drives are missing, garbled, old or foreign",
-        trials: 300, slice: 20
+        trials: 300, slice: 10
     ) { options in
         let box = try StateBox(in: options.ownFolder("state"))
         return try await options.count { number in

@@ -26,7 +26,7 @@ struct Neighbour: Sendable {
     /// When it starts, in milliseconds from the history's beginning.
     let start: Int
     /// What each piece of a file takes to come from the phone, in milliseconds.
-    var pause = 12
+    var pause = 60
     /// When it is stopped for a while, in milliseconds from its start.
     var stop: (after: Int, lasting: Int)?
 

@@ -106,7 +106,7 @@ struct NeighbourTrial {
         let drive = numbers.pick(store.drives)
         counts.append("theft of a lock")
         var slow = Neighbour(work: .backup(step: 2), start: 0)
-        slow.pause = 40
+        slow.pause = 250
         neighbours += [
             slow,
             Neighbour(
