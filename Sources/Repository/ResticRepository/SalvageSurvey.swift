@@ -23,7 +23,8 @@ struct SalvageSurvey {
         var survey = SalvageSurvey()
         let packs = try await list(.data, salvage)
         let good = packs.filter { !damaged.contains(FileName(.data, $0.key)) }
-        let loader = IndexLoader(files: salvage.files, sealer: salvage.sealer)
+        let loader = IndexLoader(
+            files: salvage.files, sealer: salvage.sealer, purpose: .reading)
         for id in try await list(.index, salvage).keys.sorted()
         where !damaged.contains(FileName(.index, id)) {
             survey.add(try await loader.listed(in: id).get(), of: id, good: good)
