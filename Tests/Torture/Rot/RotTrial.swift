@@ -18,10 +18,10 @@ struct RotTrial {
     private var unreadable: [String: Set<FileName>] = [:]
     private var problems: [String] = []
     private(set) var counts: [String] = []
-    /// The files that were good on some drive when the healing began, and the packs of which
-    /// every part was.
+    /// The files that were good on some drive when the healing began, and those of others whose
+    /// content was: packs of which every blob is good somewhere, and indexes.
     private var healable: Set<FileName> = []
-    private var rebuildable: Set<FileName> = []
+    private var savable: Set<FileName> = []
 
     init(_ rot: RotStore, numbers: TrialNumbers) {
         self.rot = rot
@@ -37,10 +37,12 @@ struct RotTrial {
         let harmed = rot.store.drives.map { TrialFiles.tree(rot.store.drive($0) + "/holdfast") }
         let expected = expectedFindings()
         healable = Set(rot.whole.keys.filter(isGoodSomewhere))
-        rebuildable = Set(rot.whole.keys.filter(canBeRebuilt))
+        savable = Set(rot.whole.keys.filter(canBeSaved))
         try await expectFound(expected)
         try await expectNamed()
-        let heal = await Heal(try await copies(), validConfig: rot.store.judge).run()
+        let healing = try await copies()
+        let heal = await Heal(healing, validConfig: rot.store.judge).run()
+        try await salvage(healing, after: heal)
         expectNothingDeleted(harmed)
         try await expectHealed(expected, heal)
         if withRestic, expected.allSatisfy({ healable.contains($0.file) }) {
@@ -130,12 +132,29 @@ struct RotTrial {
         return found[range] == whole[range]
     }
 
-    /// Whether every part of a pack is good on some drive, so that the pack can be put together.
-    private func canBeRebuilt(_ file: FileName) -> Bool {
-        file.kind == .data
-            && rot.parts(of: file.id).allSatisfy { part in
+    /// Whether all that a file holds can be had although no drive has it good.
+    private func canBeSaved(_ file: FileName) -> Bool {
+        switch file.kind {
+        case .index: true
+        case .data:
+            rot.parts(of: file.id).dropLast().allSatisfy { part in
                 drives.contains { isGood(part, of: file, $0) }
             }
+        default: false
+        }
+    }
+
+    /// Rescues what is bad on every drive, as the appliance does after healing.
+    private func salvage(_ copies: [DriveBackend], after heal: HealReport) async throws {
+        guard heal.behind.isEmpty, !heal.lost.contains(where: \.hasGoodCopy),
+            healable.contains(.config)
+        else { return }
+        let salvage = try await Salvage(
+            backend: MirroredBackend(copies), masterKey: rot.store.key, packByteCount: 32 << 10
+        ).run(damaged: heal.lostEverywhere, retired: heal.audit.retired)
+        try await copies.setAside(
+            salvage.superseded, salvage.damaged, for: salvage.rebuiltPacks + salvage.newIndexes,
+            at: TrialStore.clock.now())
     }
 
     private struct Place: Hashable {
@@ -257,10 +276,8 @@ struct RotTrial {
                 if !isWhole || !repaired.contains(place) {
                     problems.append("\(place.file.relativePath) on \(place.drive) was not healed")
                 }
-            } else if rebuildable.contains(place.file) {
-                counts.append(isWhole ? "rebuilt" : "not healable yet")
             } else {
-                counts.append("lost everywhere")
+                counts.append(savable.contains(place.file) ? "saved by its blobs" : "lost")
                 if !lost.contains(place) {
                     problems.append("the loss of \(place.file.relativePath) is not told")
                 }
@@ -277,7 +294,7 @@ struct RotTrial {
 
     /// Every drive alone gives back all snapshots, where nothing was lost.
     private mutating func expectContent(_ expected: Set<Place>) async throws {
-        guard expected.allSatisfy({ healable.contains($0.file) }) else { return }
+        guard expected.allSatisfy({ healable.union(savable).contains($0.file) }) else { return }
         problems += await rot.model.verify(rot.store)
     }
 }
