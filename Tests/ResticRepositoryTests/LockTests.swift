@@ -150,6 +150,16 @@ import Testing
         #expect(backend.names(.lock).isEmpty)
     }
 
+    @Test func aLookFindsThatSomebodyRemovedTheLock() async throws {
+        let lock = try await acquire(MasterKey.random(), exclusive: false)
+        #expect(await lock.isConfirmed())
+        for name in backend.names(.lock) { try await backend.remove(name) }
+        #expect(lock.isTrustworthy, "nobody has looked yet")
+        #expect(await !lock.isConfirmed())
+        #expect(!lock.isTrustworthy)
+        await lock.release()
+    }
+
     @Test func sweepRemovesOwnLocksOnly() async throws {
         let key = MasterKey.random()
         let ids = Diary()

@@ -28,6 +28,20 @@ import Testing
         #expect(try await reopened.read(saved.content) == bytes)
     }
 
+    @Test func theCallerLooksBeforeIndexesAndSnapshotsAreWritten() async throws {
+        let backend = MemoryBackend()
+        let key = try await makeRepository(on: backend).masterKey
+        let repository = try await openMemoryRepository(backend, key) { options in
+            options.willPublish = { backend.state.withLock { $0.log.append("look") } }
+        }
+        _ = try await repository.commit(files: [("a", [1, 2, 3])])
+        let log = backend.state.withLock { $0.log }
+        for kind in ["index", "snapshots"] {
+            let place = try #require(log.firstIndex(of: "write \(kind)"))
+            #expect(log[place - 1] == "look")
+        }
+    }
+
     @Test func chunksDoNotDependOnThePiecesOfTheSource() async throws {
         var generator = SeededGenerator(seed: 3)
         let key = try await makeRepository(on: backend).masterKey

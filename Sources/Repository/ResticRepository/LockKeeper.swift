@@ -102,13 +102,19 @@ final class LockKeeper: Sendable {
         state.withLock { $0.refreshed = clock.elapsed() }
     }
 
+    /// Looks whether a lock of ours still lies there; `restic unlock` of another user removes locks
+    /// of programs that live.
+    func look() async throws(BackendError) {
+        let own = state.withLock { $0.ids }
+        let present = Set(try await backend.list(.lock).map(\.name.id))
+        if present.isDisjoint(with: own) { state.withLock { $0.isStolen = true } }
+    }
+
     /// Writes a new file, then removes the old one; false when that failed.
     func refresh() async -> Bool {
         let old = state.withLock { $0.ids }
         do throws(BackendError) {
-            // `restic unlock` of another user removes locks of programs that live.
-            let present = Set(try await backend.list(.lock).map(\.name.id))
-            if present.isDisjoint(with: old) { state.withLock { $0.isStolen = true } }
+            try await look()
             try await write()
         } catch {
             // The lock stays as it is; `isTrustworthy` tells when it has been so for too long.

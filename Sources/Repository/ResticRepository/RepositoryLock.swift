@@ -57,6 +57,14 @@ package final class RepositoryLock: Sendable {
     /// The holder must then stop writing to this drive.
     package var isTrustworthy: Bool { keeper.isTrustworthy }
 
+    /// As ``isTrustworthy``, after a look at whether the file still lies there: to be asked before
+    /// anything is written that refers to what was written before.
+    package func isConfirmed() async -> Bool {
+        // A drive that cannot tell fails at the write that follows.
+        _ = try? await keeper.look()
+        return keeper.isTrustworthy
+    }
+
     /// Removes the lock. What cannot be removed stays in the diary for the next run's sweep.
     package func release() async {
         refreshing.cancel()

@@ -25,6 +25,9 @@ package struct RepositoryOptions: Sendable {
     package var checkpointInterval = Duration.seconds(300)
     /// An index is written at least after this many packs: 1 GiB at the default size.
     package var checkpointPackCount = 64
+    /// Called before indexes and before a snapshot are written: the moment to leave out drives on
+    /// which others may meanwhile have removed what these refer to.
+    package var willPublish: @Sendable () async -> Void = {}
 
     /// Options for `purpose` with the defaults of a backup.
     package init(_ purpose: Purpose, clock: any RunClock) {

@@ -78,6 +78,7 @@ final class RepositoryWriter: Sendable {
         try await checkpoint()
         let file = sealer.seal(json: json)
         try await turn.take { () async throws(RepositoryError) in
+            await options.willPublish()
             try await write(FileName(.snapshot, file.id), file.bytes)
             try await flush()
         }
@@ -151,6 +152,7 @@ final class RepositoryWriter: Sendable {
         let packs = ledger.blobs.withLock { $0.unindexed }
         state.withLock { $0.lastCheckpoint = options.clock.elapsed() }
         guard !packs.isEmpty else { return }
+        await options.willPublish()
         var group: [IndexedPack] = []
         var blobCount = 0
         for pack in packs {

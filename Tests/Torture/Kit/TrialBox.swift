@@ -32,12 +32,17 @@ struct TrialBox: Sendable {
     func backup(
         _ tree: TrialTree, run: RunID, pause: Duration = .zero
     ) async throws -> Outcome {
-        try await holding(exclusive: false) { copies, behind in
+        try await holding(exclusive: false) { copies, behind, locks in
             let report = await CatchUp(copies, validConfig: store.judge).run()
             let behind = behind.merging(report.behind) { _, new in new }
             let mirror = MirroredBackend(
                 copies.filter { behind[$0.drive.id] == nil }, behind: behind)
-            let repository = try await store.open(mirror, for: .writing)
+            let repository = try await store.open(mirror, for: .writing) {
+                for (drive, lock) in locks where await !lock.isConfirmed() {
+                    mirror.drop(
+                        drive, because: BackendError(.locked, "its lock was taken", drive: drive))
+                }
+            }
             var request = BackupRequest(
                 run: run, phone: TrialStore.phone, family: .android, owner: TrialStore.owner,
                 hostname: "trial")
@@ -52,7 +57,7 @@ struct TrialBox: Sendable {
 
     /// Repairs the drives from each other.
     func heal() async throws -> Outcome {
-        try await holding(exclusive: true) { copies, behind in
+        try await holding(exclusive: true) { copies, behind, _ in
             let report = await Heal(copies, validConfig: store.judge).run()
             let code: ExitCode =
                 report.isWhole ? (behind.isEmpty ? .done : .notEveryDrive) : .damageLost
@@ -62,7 +67,7 @@ struct TrialBox: Sendable {
 
     /// Reads everything; nothing is changed but for locks.
     func check() async throws -> Outcome {
-        try await holding(exclusive: false) { copies, behind in
+        try await holding(exclusive: false) { copies, behind, _ in
             let audit = await CopyAudit(copies, validConfig: store.judge).run(readData: true)
             var isSound = audit.isWhole
             for copy in copies {
@@ -80,20 +85,22 @@ struct TrialBox: Sendable {
 
     private func holding(
         exclusive: Bool,
-        _ work: ([DriveBackend], [DriveID: BackendError]) async throws -> Outcome
+        _ work:
+            ([DriveBackend], [DriveID: BackendError], [DriveID: RepositoryLock]) async throws
+            -> Outcome
     ) async throws -> Outcome {
         let boxLock = try await TrialBoxLock.acquire(store.folder, wait: wait)
         defer { boxLock.release() }
         let diary = TrialDiary(store.folder + "/locks")
         var copies: [DriveBackend] = []
         var behind: [DriveID: BackendError] = [:]
-        var locks: [RepositoryLock] = []
+        var locks: [DriveID: RepositoryLock] = [:]
         for name in store.drives {
             do {
                 let copy = try await store.copy(on: name, fault: fault)
                 // A drive without a repository has nothing to lock yet; the catch-up makes it.
                 if try await copy.isInitialised() {
-                    locks.append(try await lock(copy, exclusive: exclusive, diary))
+                    locks[copy.drive.id] = try await lock(copy, exclusive: exclusive, diary)
                 }
                 copies.append(copy)
             } catch let error as BackendError {
@@ -104,11 +111,11 @@ struct TrialBox: Sendable {
         if copies.isEmpty, let worst = behind.values.first {
             result = .success(Outcome(exitCode: worst.exitCode, message: worst.whatHappened))
         } else {
-            do { result = .success(try await work(copies, behind)) } catch {
+            do { result = .success(try await work(copies, behind, locks)) } catch {
                 result = .failure(error)
             }
         }
-        for lock in locks { await lock.release() }
+        for lock in locks.values { await lock.release() }
         return try result.get()
     }
 

@@ -110,9 +110,11 @@ struct TrialStore: Sendable {
     /// The repository over `backend`. Packs are small, so that a few files fill several, and
     /// indexes are written now and then.
     func open(
-        _ backend: any RepositoryBackend, for purpose: RepositoryOptions.Purpose
+        _ backend: any RepositoryBackend, for purpose: RepositoryOptions.Purpose,
+        willPublish: @escaping @Sendable () async -> Void = {}
     ) async throws -> ResticSnapshotRepository {
         var options = RepositoryOptions(purpose, clock: Self.clock)
+        options.willPublish = willPublish
         options.packByteCount = 32 << 10
         options.checkpointPackCount = 3
         return try await ResticSnapshotRepository.open(

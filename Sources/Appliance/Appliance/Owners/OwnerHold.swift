@@ -65,6 +65,13 @@ struct OwnerHold: Sendable {
     /// Drives whose lock others may take over by now: they must not be written to any more.
     var untrusted: [DriveID] { locks.filter { !$0.value.isTrustworthy }.map(\.key) }
 
+    /// As ``untrusted``, after a look at whether the locks still lie there.
+    func unconfirmed() async -> [DriveID] {
+        var drives: [DriveID] = []
+        for (drive, lock) in locks where await !lock.isConfirmed() { drives.append(drive) }
+        return drives
+    }
+
     /// Gives everything back.
     func release() async {
         for lock in locks.values { await lock.release() }

@@ -163,11 +163,12 @@ struct BackupJob: Sendable {
 
     private func backUp(_ owner: OwnerID, _ hold: OwnerHold) async -> RunSummary {
         let mirror = MirroredBackend(hold.copies, behind: hold.behind)
+        var options = RepositoryOptions(.writing, clock: box.clock)
+        options.willPublish = { Self.drop(await hold.unconfirmed(), from: mirror) }
         let repository: ResticSnapshotRepository
         do {
             repository = try await ResticSnapshotRepository.open(
-                backend: mirror, masterKey: hold.key,
-                options: RepositoryOptions(.writing, clock: box.clock))
+                backend: mirror, masterKey: hold.key, options: options)
         } catch {
             return RunSummary(failed: error)
         }
@@ -236,12 +237,16 @@ struct BackupJob: Sendable {
     private func watchLocks(of hold: OwnerHold, _ mirror: MirroredBackend) async {
         while !Task.isCancelled {
             await box.clock.sleep(.seconds(30))
-            for drive in hold.untrusted {
-                mirror.drop(
-                    drive,
-                    because: BackendError(
-                        .locked, "its lock could not be kept fresh", drive: drive))
-            }
+            Self.drop(hold.untrusted, from: mirror)
+        }
+    }
+
+    private static func drop(_ drives: [DriveID], from mirror: MirroredBackend) {
+        for drive in drives {
+            mirror.drop(
+                drive,
+                because: BackendError(
+                    .locked, "its lock was taken away or could not be kept fresh", drive: drive))
         }
     }
 
