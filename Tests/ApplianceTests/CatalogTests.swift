@@ -28,6 +28,30 @@ import Testing
         #expect(catalog.runs(limit: 5) == [run])
     }
 
+    @Test func severalProgramsWriteAtTheSameTimeAndNothingIsLost() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/catalog.sqlite"
+        let catalogs = try (0..<3).map { _ in try #require(Catalog.open(path: path)) }
+        let drive = try #require(DriveID(rawValue: "a"))
+        await withTaskGroup(of: Void.self) { group in
+            for (number, catalog) in catalogs.enumerated() {
+                group.addTask {
+                    for index in 0..<40 {
+                        let id = ContentID(words: (UInt64(number), UInt64(index), 0, 0))
+                        catalog.remember([CopyDocument(drive: drive, state: "durable")], of: id)
+                    }
+                }
+            }
+        }
+        let again = try #require(Catalog.open(path: path))
+        for number in 0..<3 {
+            for index in 0..<40 {
+                let id = ContentID(words: (UInt64(number), UInt64(index), 0, 0))
+                #expect(again.copies(of: id).count == 1, "\(number) \(index)")
+            }
+        }
+    }
+
     @Test(arguments: ["garbage", "", "SQLite format 3\0 and nothing more"])
     func aGarbledCatalogIsMadeAnew(text: String) throws {
         let folder = try TemporaryFolder()

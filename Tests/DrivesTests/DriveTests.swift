@@ -135,6 +135,42 @@ import Testing
         #expect(PlainFile.tree("\(path)/holdfast").keys.allSatisfy { !$0.contains("-tmp-") })
     }
 
+    @Test func runsThatEndAtTheSameTimeRenewTheRecordOneAfterTheOther() async throws {
+        let path = folder.folder("a")
+        let first = try await DrivePair.enrol(path)
+        let second = try await Drive.open(path: path, options: DrivePair.options())
+        let one = try await first.renew()
+        let two = try await second.renew()
+        #expect(two.generation == one.generation + 1)
+        let generations = try await withThrowingTaskGroup(of: UInt64.self) { group in
+            for number in 0..<20 {
+                let drive = number % 2 == 0 ? first : second
+                group.addTask { try await drive.renew().generation }
+            }
+            return try await group.reduce(into: Set<UInt64>()) { $0.insert($1) }
+        }
+        #expect(generations.count == 20, "no two runs gave the drive the same generation")
+        let opened = try await Drive.open(path: path, options: DrivePair.options())
+        #expect(opened.record.generation == two.generation + 20)
+    }
+
+    @Test func leftOversOutsideTheRepositoriesAreSwept() async throws {
+        let path = folder.folder("a")
+        let drive = try await DrivePair.enrol(path)
+        let left = [
+            "drive.json-tmp-3", "journal/0000000002.json-tmp-1", "quarantine/x-tmp-12",
+            "repositories/y-tmp-1",
+        ]
+        for name in left { PlainFile.write("\(path)/holdfast/\(name)", [1]) }
+        PlainFile.write("\(path)/holdfast/quarantine/notes-tmp-of-mine", [1])
+        try await drive.sweep()
+        let names = PlainFile.tree("\(path)/holdfast").keys.filter { $0.contains("-tmp-") }
+        #expect(names == ["/quarantine/notes-tmp-of-mine"])
+        PlainFile.write("\(path)/holdfast/drive.json-tmp-4", [1])
+        _ = try await drive.renew()
+        #expect(PlainFile.read("\(path)/holdfast/drive.json-tmp-4") == nil)
+    }
+
     @Test func enrolmentCutShortAnywhereIsNoDriveAndCompletesLater() async throws {
         let counting = NthCall()
         _ = try await DrivePair.enrol(folder.folder("count"), fault: counting.hook)

@@ -54,6 +54,26 @@ final class Switch: Sendable {
         }
     }
 
+    @Test func driveWhoseLockIsGoneGetsNothingMoreAndTheOtherGoesOn() async throws {
+        let copies = [try await copy("a"), try await copy("b")]
+        let isLocked = Mutex(true)
+        copies[0].writeOnly { isLocked.withLock { $0 } }
+        let mirror = MirroredBackend(copies)
+        let packs = Self.packs(4, seed: 5)
+        for (file, bytes) in packs[..<2] { try await mirror.write(file, bytes) }
+        try await mirror.flush()
+        isLocked.withLock { $0 = false }
+        for (file, bytes) in packs[2...] { try await mirror.write(file, bytes) }
+        try await mirror.flush()
+        #expect(try await copies[0].list(.data).count == 2)
+        #expect(try await copies[1].list(.data).count == 4)
+        #expect(mirror.behind[copies[0].drive.id]?.code == .locked)
+        // Giving up needs the lock's own files only.
+        let lock = DrivePair.file(.lock, [1, 2])
+        try await copies[0].write(lock, [1, 2])
+        try await copies[0].remove(lock)
+    }
+
     @Test func everyDriveGetsTheSameFiles() async throws {
         let copies = [try await copy("a"), try await copy("b")]
         let mirror = MirroredBackend(copies)

@@ -174,9 +174,33 @@ extension EndToEndTests {
             try move(lab, "b", "drawer")
             try FileManager.default.moveItem(atPath: other.drive("b"), toPath: lab.drive("b"))
             let before = contents(of: lab.drive("b"))
-            let run = try lab.backup()
-            #expect([20, 33].contains(run.exitCode), "\(run.story)")
+            for run in try [lab.backup(), lab.holdfast("check", "--json")] {
+                try lab.expect(20, run)
+                #expect(run.errors.contains("another drive is connected"), "\(run.story)")
+            }
             #expect(differences(before, contents(of: lab.drive("b"))) == [])
+        }
+
+        @Test func runThatSavedNothingNamesNoDriveAsHoldingIt() throws {
+            let lab = try Lab.backedUp()
+            try lab.phone.control("lock")
+            let run = try lab.expect(23, lab.backup(wait: 1)).summary
+            #expect(run["copies"].elements.isEmpty)
+        }
+
+        @Test func restoreIntoADrivesOwnFilesIsRefused() throws {
+            let lab = try Lab.backedUp()
+            let before = contents(of: lab.drive("b"))
+            let own = lab.drive("b") + "/holdfast"
+            try FileManager.default.createSymbolicLink(
+                atPath: lab.folder + "/link", withDestinationPath: own)
+            for target in [own, own + "/repositories", own + "/new/below", lab.folder + "/link/x"] {
+                let refused = try lab.holdfast("restore", "latest", "--to", target, "--json")
+                try lab.expect(64, refused)
+            }
+            #expect(differences(before, contents(of: lab.drive("b"))) == [])
+            try lab.expect(
+                0, lab.holdfast("restore", "latest", "--to", lab.drive("b") + "/restored"))
         }
 
         private func move(_ lab: Lab, _ from: String, _ to: String) throws {

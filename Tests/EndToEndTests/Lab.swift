@@ -171,14 +171,15 @@ final class Lab {
     }
 
     func startRestic(
-        _ drive: String, _ arguments: [String], _ extra: [String: String] = [:]
+        _ drive: String, _ arguments: [String], _ extra: [String: String] = [:],
+        input: String = "/dev/null"
     ) throws -> Child {
         var variables = base
         variables["RESTIC_PASSWORD"] = Child.text(state + "/owners/\(try owner())/password")
             .trimmingCharacters(in: .whitespacesAndNewlines)
         return try Child(
             [Programs.restic, "--no-cache", "-r", try repository(drive)] + arguments,
-            variables: variables.merging(extra) { $1 }, outputIn: folder + "/out")
+            variables: variables.merging(extra) { $1 }, input: input, outputIn: folder + "/out")
     }
 
     /// What must hold after every journey that ended: both copies are the same bytes, nothing of

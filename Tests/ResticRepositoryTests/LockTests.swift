@@ -102,6 +102,65 @@ import Testing
         await lock.release()
     }
 
+    /// The clock of a box without a battery, or of the program that left the lock, may show any
+    /// year: a lock that was not watched lying still is never taken for a left-over, and one from
+    /// the future is left to a person.
+    @Test(arguments: [(0 as Int64, true), (4_102_444_800, false)])
+    func lockDatedByAWrongClockIsRespectedUntilBothClocksCallItOld(
+        seconds: Int64, isRemovedInTheEnd: Bool
+    ) async throws {
+        let key = MasterKey.random()
+        let memory = ProcessLockMemory(clock: clock)
+        try await writeForeign(key, exclusive: true, age: clock.now().seconds - seconds)
+        for wait in [Duration.zero, .seconds(34 * 60)] {
+            clock.advance(wait)
+            await #expect(throws: BackendError.self) {
+                _ = try await acquire(key, exclusive: false, memory: memory)
+            }
+        }
+        clock.advance(.seconds(2 * 60))
+        do throws(BackendError) {
+            let lock = try await acquire(key, exclusive: true, memory: memory)
+            #expect(isRemovedInTheEnd)
+            await lock.release()
+        } catch {
+            #expect(!isRemovedInTheEnd && error.code == .locked)
+        }
+        #expect(backend.names(.lock).count == (isRemovedInTheEnd ? 0 : 1))
+    }
+
+    @Test func ownLockIsNeverOlderThanTheRepository() async throws {
+        let key = MasterKey.random()
+        let newest = Timestamp(seconds: clock.now().seconds + 1_000_000)
+        let lock = try await RepositoryLock.acquire(
+            on: backend, masterKey: key, exclusive: false, host: host, clock: clock,
+            memory: ProcessLockMemory(clock: clock), diary: Diary().closures, newestKnown: newest)
+        #expect(try await time(of: backend.names(.lock).first, key) == newest)
+        // Refreshed six minutes later it is six minutes newer, though the clock is still behind.
+        await clock.waitForSleeper()
+        clock.advance(.seconds(360))
+        await clock.waitForSleeper()
+        #expect(
+            try await time(of: backend.names(.lock).first, key)
+                == Timestamp(seconds: newest.seconds + 360))
+        await lock.release()
+    }
+
+    private func time(of file: FileName?, _ key: MasterKey) async throws -> Timestamp {
+        let bytes = try await backend.read(try #require(file), range: nil, copy: 0)
+        return try LockCodec.decode(
+            UnpackedFile.open(bytes, sealer: Sealer(key), codec: ZstdCodec())
+        ).time
+    }
+
+    @Test func emptyLockIsNobodys() async throws {
+        #expect(try await !RepositoryLock.isAnywhere(on: backend))
+        try await backend.write(FileName(.lock, .sha256(of: [])), [])
+        #expect(try await !RepositoryLock.isAnywhere(on: backend))
+        try await writeForeign(MasterKey.random(), exclusive: false)
+        #expect(try await RepositoryLock.isAnywhere(on: backend))
+    }
+
     @Test func lockIsRefreshedByANewFileBeforeTheOldOneGoes() async throws {
         let key = MasterKey.random()
         let ids = Diary()

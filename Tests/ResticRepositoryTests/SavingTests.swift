@@ -148,6 +148,50 @@ import Testing
         #expect(before > 0)
     }
 
+    @Test func slowPhoneIsIndexedInTimeAlthoughItFillsNoPack() async throws {
+        var generator = SeededGenerator(seed: 16)
+        let key = try await makeRepository(on: backend).masterKey
+        let clock = ManualClock()
+        let repository = try await openMemoryRepository(backend, key, clock: clock)
+        let first = try await repository.save(source(generator.bytes(30_000)))
+        clock.advance(.seconds(299))
+        _ = try await repository.save(source(generator.bytes(30_000)))
+        #expect(backend.names(.index).isEmpty)
+        clock.advance(.seconds(2))
+        _ = try await repository.save(source(generator.bytes(30_000)))
+        let reopened = try await openMemoryRepository(backend, key)
+        #expect(reopened.openingReport == OpeningReport())
+        #expect(await reopened.holds(first.content), "a kill now loses nothing of it")
+        // The next one is due five minutes after the first blob that is not in an index.
+        clock.advance(.seconds(400))
+        _ = try await repository.save(source(generator.bytes(30_000)))
+        #expect(backend.names(.index).count == 1)
+    }
+
+    @Test func blobsOfAFileThatWasNeverReadWholeAreKnownAfterAKill() async throws {
+        var generator = SeededGenerator(seed: 17)
+        let key = try await makeRepository(on: backend).masterKey
+        let clock = ManualClock()
+        let killed = try await openMemoryRepository(backend, key, clock: clock)
+        let film = generator.bytes(12_000_000)
+        let pieces = Counter()
+        // Six seconds a piece; the phone's end stands for the kill, after which nothing is called.
+        let slow = ByteSource<DeviceError>(next: { () async throws(DeviceError) in
+            guard pieces.count < 110 else { throw DeviceError(.gone, "killed") }
+            let start = pieces.count * 100_000
+            pieces.add()
+            clock.advance(.seconds(6))
+            return Array(film[start..<start + 100_000])
+        })
+        await #expect(throws: SaveError.self) { _ = try await killed.save(slow) }
+        #expect(!backend.names(.index).isEmpty)
+        let next = try await openMemoryRepository(backend, key)
+        #expect(next.openingReport.adoptedPacks.isEmpty)
+        let again = try await next.save(source(film))
+        #expect(again.addedBytes < 8_000_000, "\(again.addedBytes) of 12,000,000 were new")
+        #expect(try await next.read(again.content) == film)
+    }
+
     @Test func blobSavedByManyTasksIsStoredOnce() async throws {
         var generator = SeededGenerator(seed: 10)
         let key = try await makeRepository(on: backend).masterKey

@@ -18,6 +18,8 @@ package struct BackupRequest: Sendable {
     package var acceptsShrink = false
     package var shrinkLimits = ShrinkLimits()
     package var listingLimits = ListingLimits()
+    /// How much reading a crash may cost at most: what was read is made durable this often.
+    package var checkpointInterval = Duration.seconds(300)
 
     /// A run of everything the phone offers, with the default limits.
     package init(
@@ -42,8 +44,10 @@ package struct BackupServices: Sendable {
     /// last session was closed. `gone` while it is not there; the run asks again every 2 s.
     package var reconnect: @Sendable () async throws(DeviceError) -> any DeviceSession
     package var events: RunEventSink
+    /// Where the files that were read are listed for the next run; nil when nobody keeps a list.
+    package var readList: (any ReadList)?
 
-    /// Services with every part given.
+    /// Services with every part given but a list of what was read.
     package init(
         clock: any RunClock, hash: @escaping @Sendable ([UInt8]) -> ContentID,
         driveSpace: @escaping @Sendable () async -> [DriveSpace],

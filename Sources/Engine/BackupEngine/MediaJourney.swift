@@ -12,6 +12,7 @@ actor MediaJourney {
     let parts: CaptureParts
     let link: PhoneLink
     let meter: ReadMeter
+    private let checkpoints: Checkpoints
     var parents = ParentTrees()
     var known: [StorageFacts] = []
     /// The attempt in hand, once its listing is whole.
@@ -34,11 +35,13 @@ actor MediaJourney {
         self.parts = parts
         self.link = link
         meter = ReadMeter(events: parts.services.events)
+        checkpoints = Checkpoints(parts)
     }
 
     /// Waits for the phone, compares, reads, and writes the snapshot.
     func run() async -> CaptureResult {
         do throws(Interruption) {
+            try await KilledRun(parts: parts).save()
             let storages = try await waitForPhone()
             try await saveAll(storages)
             try await commit(isPartial: question != nil)
@@ -141,9 +144,10 @@ actor MediaJourney {
             parts.request.acceptsShrink ? nil : plan.shrink.question(parts.request.shrinkLimits)
         if let question { parts.notice("held", question) }
         try await checkSpace(plan)
+        await checkpoints.begin(notes: notes(plan))
         let assembly = SnapshotAssembly(
             parts, plan: plan, root: parents.root, media: media, meter: meter,
-            keepsMissing: question != nil, givenUp: givenUp)
+            checkpoints: checkpoints, keepsMissing: question != nil, givenUp: givenUp)
         self.assembly = assembly
         assemblyIsKept = false
         try await assembly.assemble()

@@ -21,6 +21,7 @@ extension MediaJourney {
         result.snapshot = try await stored { () async throws(RepositoryError) in
             try await repository.commit(draft)
         }
+        await parts.services.readList?.forget(parts.capture)
         result.files = assembly.files
         result.files.skipped += plan.skipped.count
         result.files.removed = isPartial ? 0 : plan.removedFiles
@@ -46,6 +47,16 @@ extension MediaJourney {
             plan.facts + known.filter { assembly.keptStorages.contains($0.folder) }
         notes.renamed = plan.renamed
         notes.skipped = skipped
+        return notes
+    }
+
+    /// The notes of what is being read, for the case that no snapshot comes of it.
+    func notes(_ plan: PhonePlan) -> SnapshotNotes {
+        var notes = SnapshotNotes(
+            link.attributes, family: parts.request.family, capture: parts.capture)
+        let here = Set(plan.facts.map(\.folder))
+        notes.storages = plan.facts + known.filter { !here.contains($0.folder) }
+        notes.renamed = plan.renamed
         return notes
     }
 
@@ -75,6 +86,8 @@ extension MediaJourney {
         case .phone(let error):
             switch error.code {
             case .protocolViolation, .limitExceeded:
+                // Nothing of a phone that breaks the rules becomes a snapshot, now or later.
+                await parts.services.readList?.forget(parts.capture)
                 result.add(error.exitCode, error.explanation)
             default:
                 // One entry's failure that reaches here was the whole phone's.

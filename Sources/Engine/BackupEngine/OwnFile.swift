@@ -7,11 +7,17 @@ enum OwnFile {
         _ notes: SnapshotNotes, newest: Timestamp, into builder: TreeSnapshotBuilder
     ) async throws(Interruption) {
         do {
-            _ = try await builder.put(
-                source(of: notes.encoded()), at: SnapshotNotes.path, modified: newest)
+            try await put(notes.encoded(), newest: newest, into: builder)
         } catch {
             throw Interruption(error)
         }
+    }
+
+    /// The same with the notes' bytes.
+    static func put(
+        _ notes: [UInt8], newest: Timestamp, into builder: TreeSnapshotBuilder
+    ) async throws(SaveError) {
+        _ = try await builder.put(source(of: notes), at: SnapshotNotes.path, modified: newest)
     }
 
     private static func source(of bytes: [UInt8]) -> ByteSource<DeviceError> {

@@ -5,9 +5,6 @@ internal import BackupCore
 /// When reading breaks off, ``confirmRest()`` keeps what the plan has confirmed and is not yet
 /// in the tree, without the phone: a partial snapshot lacks only what was not read.
 final class SnapshotAssembly {
-    /// How much work a crash may lose at most: what is indexed is not read from a drive again.
-    private static let checkpointInterval = Duration.seconds(300)
-
     private let parts: CaptureParts
     private let plan: PhonePlan
     /// The root folder as the parents have it.
@@ -16,6 +13,7 @@ final class SnapshotAssembly {
     private let keepsMissing: Bool
     private let givenUp: Set<EntryPath>
     private let meter: ReadMeter
+    private let checkpoints: Checkpoints
     /// nil once the phone is not to be asked any more.
     private var media: (any MediaSource)?
 
@@ -31,23 +29,21 @@ final class SnapshotAssembly {
     private(set) var keptStorages: [EntryName] = []
     /// The entry being read, for telling at which one a phone went away.
     private(set) var position = EntryPath.root
-    /// When the index is written next.
-    private var nextCheckpoint: Duration
     /// What is in the tree already, in folders that are still open.
     private var done: [EntryPath: Set<EntryName>] = [:]
 
     init(
         _ parts: CaptureParts, plan: PhonePlan, root: ParentFolder, media: any MediaSource,
-        meter: ReadMeter, keepsMissing: Bool, givenUp: Set<EntryPath>
+        meter: ReadMeter, checkpoints: Checkpoints, keepsMissing: Bool, givenUp: Set<EntryPath>
     ) {
         self.parts = parts
         self.plan = plan
         self.root = root
         self.media = media
         self.meter = meter
+        self.checkpoints = checkpoints
         self.keepsMissing = keepsMissing
         self.givenUp = givenUp
-        nextCheckpoint = parts.services.clock.elapsed() + Self.checkpointInterval
         builder = TreeSnapshotBuilder(repository: parts.repository)
     }
 
@@ -145,16 +141,17 @@ extension SnapshotAssembly {
         position = path
         let latest = entries.latest(file.name)
         guard !givenUp.contains(path) else { return try await skip(path, .interrupts, latest) }
-        try await checkpointWhenDue()
+        try await stored { [checkpoints] () async throws(RepositoryError) in
+            try await checkpoints.saveWhenDue()
+        }
         let source: ByteSource<DeviceError>
         do {
             source = try await media.read(file.entry)
         } catch {
             return try await failed(error, latest, at: path)
         }
-        let counted = meter.counted(source, byteCount: file.entry.byteCount, path: path)
         do {
-            let saved = try await builder.put(counted, at: path, modified: file.entry.modified)
+            let saved = try await save(file, from: source, in: folder)
             finishFile(file, saved, previous: entries.previous(file.name), at: path)
             return file.entry.modified
         } catch {
@@ -163,12 +160,19 @@ extension SnapshotAssembly {
         }
     }
 
-    private func checkpointWhenDue() async throws(Interruption) {
-        guard parts.services.clock.elapsed() >= nextCheckpoint else { return }
-        nextCheckpoint = parts.services.clock.elapsed() + Self.checkpointInterval
-        try await stored { () async throws(RepositoryError) in
-            try await self.parts.repository.checkpoint()
-        }
+    private func save(
+        _ file: PhonePlan.FileToRead, from source: ByteSource<DeviceError>, in folder: EntryPath
+    ) async throws(SaveError) -> SavedContent {
+        let path = folder.appending(file.name)
+        let counted = meter.counted(source, byteCount: file.entry.byteCount, path: path)
+        let modified = file.entry.modified
+        let saved = try await builder.put(
+            checkpoints.during(counted), at: path, modified: modified)
+        await checkpoints.add(
+            .file(
+                file.name, modified: modified, byteCount: saved.byteCount, content: saved.content),
+            in: folder)
+        return saved
     }
 
     private func finishFile(

@@ -150,5 +150,5 @@ extension SnapshotNotes {
 
 extension EntryPath {
     /// The names' bytes with `/` before each.
-    var joined: [UInt8] { names.flatMap { [0x2F] + $0.bytes } }
+    package var joined: [UInt8] { names.flatMap { [0x2F] + $0.bytes } }
 }

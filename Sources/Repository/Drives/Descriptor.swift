@@ -1,3 +1,4 @@
+import BackupCore
 import Glibc
 import Synchronization
 
@@ -41,10 +42,14 @@ struct FileStatus: Sendable, Hashable {
     let identity: Identity
     let kind: Kind
     let byteCount: UInt64
+    let modified: Timestamp
 
     init(_ raw: stat) {
         identity = Identity(device: UInt64(raw.st_dev), inode: UInt64(raw.st_ino))
         byteCount = UInt64(max(0, raw.st_size))
+        modified = Timestamp(
+            seconds: Int64(raw.st_mtim.tv_sec),
+            nanoseconds: UInt32(clamping: raw.st_mtim.tv_nsec))
         kind =
             switch raw.st_mode & S_IFMT {
             case S_IFREG: .regular

@@ -76,10 +76,29 @@ package final class Drive: Sendable {
     package func renew() async throws(BackendError) -> DriveRecord {
         try await perform(on: writer) { () throws(BackendError) in
             try self.verifyPresent()
-            let next = self.record.renewed()
-            try Self.write(next, to: self.root, system: self.system)
+            let folder = try Self.lockRecord(in: self.root, system: self.system)
+            let next = try self.newestRecord().renewed()
+            try self.system.writeDurably(
+                next.encoded, as: "drive.json", in: folder, replacing: true)
             self.current.withLock { $0 = next }
             return next
+        }
+    }
+
+    /// Removes the temporary files that programs which ended left outside the repositories.
+    package func sweep() async throws(BackendError) {
+        try await perform(on: writer) { () throws(BackendError) in
+            try self.verifyPresent()
+            _ = try Self.lockRecord(in: self.root, system: self.system)
+            for name in Self.folders {
+                guard try self.system.status(name, in: self.root)?.kind == .directory else {
+                    continue
+                }
+                let folder = try self.system.openFolder(name, in: self.root)
+                // Who appends to the journal holds its folder; nobody writes in the others.
+                try self.system.lock(folder)
+                _ = try self.system.sweep(folder)
+            }
         }
     }
 
@@ -98,6 +117,16 @@ package final class Drive: Sendable {
             isThere = false
         }
         guard isThere else { throw system.error(.absent, "its folder is no longer there") }
+    }
+
+    /// The drive's record, which another run may have renewed since this one opened the drive.
+    private func newestRecord() throws(BackendError) -> DriveRecord {
+        let own = record
+        guard let bytes = try system.readSmallFile(Self.recordName, in: root),
+            case .record(let found) = DriveRecord.read(bytes), found.drive == own.drive,
+            found.generation > own.generation
+        else { return own }
+        return found
     }
 
     func currentSpace() throws(BackendError) -> DriveSpace {
@@ -127,12 +156,21 @@ package final class Drive: Sendable {
     static func write(
         _ record: DriveRecord, to root: Descriptor, system: DriveSyscalls
     ) throws(BackendError) {
-        // A descriptor of its own, because the lock lasts until that is closed. Under it nobody
-        // else is writing here, so a temporary file is one that a killed run left.
+        try system.writeDurably(
+            record.encoded, as: "drive.json", in: lockRecord(in: root, system: system),
+            replacing: true)
+    }
+
+    /// Keeps other programs from writing `drive.json` for as long as the result is open: a
+    /// descriptor of its own for the root. Under it nobody else is writing there, so a temporary
+    /// file is one that a killed run left, and is removed.
+    private static func lockRecord(
+        in root: Descriptor, system: DriveSyscalls
+    ) throws(BackendError) -> Descriptor {
         let folder = try system.openFolder(".", in: root)
         try system.lock(folder)
         _ = try system.sweep(folder)
-        try system.writeDurably(record.encoded, as: "drive.json", in: folder, replacing: true)
+        return folder
     }
 
     // MARK: Threads

@@ -57,6 +57,24 @@ package final class DriveBackend: RepositoryBackend {
         drive.reader.start { holdfast_read_idly() }
     }
 
+    /// From now on nothing but locks is written, moved or removed here while `isLocked` says no; it
+    /// is asked before each file, and the answer no is `locked`.
+    package func writeOnly(while isLocked: @escaping @Sendable () -> Bool) {
+        folder.writeOnly(while: isLocked)
+    }
+
+    /// Another program is at work here: temporary files may be its own from now on, because
+    /// restic's look like ours, and ``sweep()`` leaves them.
+    package func leaveTemporaryFiles() { folder.leaveTemporaryFiles() }
+
+    /// The date of the newest change in the repository: no clock that shows less is right.
+    package func newestChange() async throws(BackendError) -> Timestamp {
+        try await reading { (folder) throws(BackendError) in
+            try folder.drive.verifyPresent()
+            return try folder.newestChange()
+        }
+    }
+
     /// Removes the temporary files that earlier runs left, and returns how many. What else they
     /// left is durable then: a run that was killed leaves names that are seen and that a power cut
     /// takes away again, and this run may rely on them. Only for who holds the owner's lock on

@@ -23,6 +23,10 @@ final class RepositoryFolder: Sendable {
     private let pending = Mutex(Pending())
     /// Files other than locks that were stored here since this object was made.
     private let storedFiles = Mutex<Set<FileName>>([])
+    /// Whether another program may be writing here.
+    private let hasNeighbour = Mutex(false)
+    /// Whether the lock that this program holds here is still respected by others.
+    private let isLocked = Mutex<@Sendable () -> Bool>({ true })
 
     /// What the next flush has to make durable.
     struct Pending {
@@ -39,6 +43,27 @@ final class RepositoryFolder: Sendable {
     }
 
     var system: DriveSyscalls { drive.system }
+
+    // MARK: The lock
+
+    /// Whether temporary files may be another program's.
+    var leavesTemporaryFiles: Bool { hasNeighbour.withLock { $0 } }
+
+    /// Another program is at work here.
+    func leaveTemporaryFiles() { hasNeighbour.withLock { $0 = true } }
+
+    /// From now on nothing but locks is written or moved while `isLocked` says no.
+    func writeOnly(while isLocked: @escaping @Sendable () -> Bool) {
+        self.isLocked.withLock { $0 = isLocked }
+    }
+
+    /// Throws `locked` once others may be at work here too: what they remove must not be built
+    /// upon, and what they have written must not be removed.
+    func requireLock() throws(BackendError) {
+        guard isLocked.withLock({ $0() }) else {
+            throw system.error(.locked, "its lock was taken away or could not be kept fresh")
+        }
+    }
 
     // MARK: Folders
 
@@ -146,6 +171,17 @@ final class RepositoryFolder: Sendable {
                 StoredFile(name: FileName(kind, id), byteCount: status.listedByteCount))
         }
         return found
+    }
+
+    /// The newest date of the folders, which is that of the newest file added or removed.
+    func newestChange() throws(BackendError) -> Timestamp {
+        let repository = try open()
+        var newest = try system.status(repository).modified
+        for kind in FileKind.allCases where kind != .config {
+            let status = try system.status(PathBytes(kind.rawValue), in: repository)
+            newest = max(newest, status?.modified ?? .zero)
+        }
+        return newest
     }
 
     /// What has the name of `file`, or nil.

@@ -89,6 +89,7 @@ extension RepositoryFolder {
     /// Removes temporary files of ours; returns how many. Only for who holds the owner's lock:
     /// then nobody else is writing, and all of them are left over.
     func sweepTemporaryFiles() throws(BackendError) -> Int {
+        if leavesTemporaryFiles { return 0 }
         let repository: Descriptor
         do throws(BackendError) {
             repository = try open()

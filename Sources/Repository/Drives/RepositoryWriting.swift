@@ -62,6 +62,7 @@ extension RepositoryFolder {
         _ file: FileName, byteCount: UInt64, needsConfig: Bool = true
     ) throws(BackendError) {
         try drive.verifyPresent()
+        if file.kind != .lock { try requireLock() }
         do throws(BackendError) {
             let config = try system.status("config", in: try open())
             guard config != nil || !needsConfig else {
@@ -114,6 +115,7 @@ extension RepositoryFolder {
 
     /// Moves what has the name of `file` to the drive's quarantine, durably. Nothing is deleted.
     func moveAside(_ file: FileName) throws(BackendError) {
+        try requireLock()
         let folder = try open(Self.folder(of: file))
         let quarantine = try openQuarantine()
         var attempt = 1

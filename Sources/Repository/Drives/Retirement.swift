@@ -40,6 +40,7 @@ extension DriveBackend {
 extension RepositoryFolder {
     /// Removes files of one kind and makes that durable.
     fileprivate func removeDurably(_ files: [FileName]) throws(BackendError) {
+        try requireLock()
         let folders = Dictionary(grouping: files, by: Self.folder)
         for (path, files) in folders {
             do throws(BackendError) {

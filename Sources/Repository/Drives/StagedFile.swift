@@ -146,7 +146,7 @@ extension DriveSyscalls {
         return swept
     }
 
-    /// `<name>-tmp-<digits>`: other programs' temporary files look different.
+    /// `<name>-tmp-<digits>`, which is how restic names its own too.
     private static func isTemporary(_ name: [UInt8], marker: [UInt8]) -> Bool {
         let digits = name.reversed().prefix { (0x30...0x39).contains($0) }.count
         return digits > 0 && name.dropLast(digits).suffix(marker.count).elementsEqual(marker)

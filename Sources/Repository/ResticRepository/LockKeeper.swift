@@ -21,6 +21,7 @@ final class LockKeeper: Sendable {
     private let memory: any LockMemory
     private let diary: LockDiary
     private let newestKnown: Timestamp
+    private let started: Duration
     private let state: Mutex<State>
 
     init(
@@ -36,6 +37,7 @@ final class LockKeeper: Sendable {
         self.memory = memory
         self.diary = diary
         self.newestKnown = newestKnown
+        started = clock.elapsed()
         state = Mutex(State(refreshed: clock.elapsed()))
     }
 
@@ -44,8 +46,15 @@ final class LockKeeper: Sendable {
         return !isStolen && clock.elapsed() - refreshed < LockRules.trustAge
     }
 
-    /// The clock may be wrong (no battery); the newest date in the repository is a lower bound.
-    private var now: Timestamp { max(clock.now(), newestKnown) }
+    /// The clock may be wrong (no battery); the newest date in the repository is a lower bound,
+    /// from which on time passes.
+    private var now: Timestamp {
+        let passed = (clock.elapsed() - started).components.seconds
+        return max(
+            clock.now(),
+            Timestamp(
+                seconds: newestKnown.seconds + passed, nanoseconds: newestKnown.nanoseconds))
+    }
 
     /// Throws `locked` when another's lock forbids ours, after removing left-overs.
     func checkOthers() async throws(BackendError) {

@@ -73,6 +73,14 @@ package final class RepositoryLock: Sendable {
         await keeper.removeAll()
     }
 
+    /// Whether there is any lock: after ``sweep(_:on:)`` and before ``acquire`` it is another
+    /// program's, which may be writing. Empty files are none (see ``acquire``).
+    package static func isAnywhere(
+        on backend: any RepositoryBackend
+    ) async throws(BackendError) -> Bool {
+        try await backend.list(.lock).contains { $0.byteCount > 0 }
+    }
+
     /// Removes locks that earlier runs of ours left; `ids` are those their diaries kept. To be
     /// called only while holding the box's own lock on the repository, so that none is in use.
     /// Gives the ids that are gone now.

@@ -21,7 +21,8 @@ package struct RepositoryOptions: Sendable {
     /// Threads that compress and seal. Two keep two cores busy beside the cutting and hashing,
     /// which is about a third of the work.
     package var workerCount = 2
-    /// An index is written at least this often while packs are being written.
+    /// No blob waits longer than this for an index while blobs keep coming: packs that are not full
+    /// by then are ended early.
     package var checkpointInterval = Duration.seconds(300)
     /// An index is written at least after this many packs: 1 GiB at the default size.
     package var checkpointPackCount = 64

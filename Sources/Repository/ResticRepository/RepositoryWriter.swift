@@ -11,7 +11,8 @@ final class RepositoryWriter: Sendable {
         var pipeline: SavePipeline?
         var failure: RepositoryError?
         var statistics = RepositoryStatistics()
-        var lastCheckpoint: Duration
+        /// Since when there is a blob that no index names.
+        var pendingSince: Duration?
         /// Whether files were handed to the backend since its last flush.
         var isUnflushed = false
         var isClosed = false
@@ -36,7 +37,7 @@ final class RepositoryWriter: Sendable {
         self.options = options
         self.ledger = ledger
         self.sealer = sealer
-        state = Mutex(State(lastCheckpoint: options.clock.elapsed()))
+        state = Mutex(State())
     }
 
     var statistics: RepositoryStatistics { state.withLock { $0.statistics } }
@@ -49,7 +50,9 @@ final class RepositoryWriter: Sendable {
             return 0
         }
         let count = bytes.count
+        let now = options.clock.elapsed()
         state.withLock { state in
+            state.pendingSince = state.pendingSince ?? now
             state.statistics.addedBytes += UInt64(count)
             if key.kind == .data {
                 state.statistics.dataBlobs += 1
@@ -67,10 +70,7 @@ final class RepositoryWriter: Sendable {
     /// writes nothing.
     func checkpoint() async throws(RepositoryError) {
         try checkUsable()
-        try await turn.take { () async throws(RepositoryError) in
-            try await settleInTurn()
-            try await writeIndexes()
-        }
+        try await turn.take { () async throws(RepositoryError) in try await checkpointInTurn() }
     }
 
     /// Stores the snapshot, last, and makes it durable; gives its file's name.
@@ -110,6 +110,13 @@ final class RepositoryWriter: Sendable {
 
     // MARK: - In turn
 
+    private func checkpointInTurn() async throws(RepositoryError) {
+        // What another saver stores from now on may miss this checkpoint.
+        state.withLock { $0.pendingSince = nil }
+        try await settleInTurn()
+        try await writeIndexes()
+    }
+
     private func settleInTurn() async throws(RepositoryError) {
         if let pipeline = state.withLock({ $0.pipeline }) {
             await pipeline.finishPacks()
@@ -118,12 +125,13 @@ final class RepositoryWriter: Sendable {
         try await flush()
     }
 
-    /// Writes packs that are complete, and now and then an index of them, without ending the
-    /// open packs.
+    /// Writes packs that are complete, and an index when many are without one. The open packs
+    /// end early only when a blob in them has waited for long: a slow phone fills no pack in hours.
     private func writeFullPacks(_ pipeline: SavePipeline) async throws(RepositoryError) {
         try await turn.take { () async throws(RepositoryError) in
             try await writeReadyPacks(pipeline)
-            guard isCheckpointDue else { return }
+            if isCheckpointOverdue { return try await checkpointInTurn() }
+            guard isIndexFull else { return }
             try await flush()
             try await writeIndexes()
         }
@@ -138,19 +146,20 @@ final class RepositoryWriter: Sendable {
         if let failure = pipeline.failure { throw fail(failure) }
     }
 
-    private var isCheckpointDue: Bool {
+    private var isCheckpointOverdue: Bool {
+        guard let since = state.withLock({ $0.pendingSince }) else { return false }
+        return options.clock.elapsed() - since >= options.checkpointInterval
+    }
+
+    private var isIndexFull: Bool {
         let (packs, blobs) = ledger.blobs.withLock { ($0.unindexed.count, $0.unindexedBlobCount) }
-        guard packs > 0 else { return false }
         return packs >= options.checkpointPackCount || blobs >= RepositoryLimits.blobsPerIndex
-            || options.clock.elapsed() - state.withLock { $0.lastCheckpoint }
-                >= options.checkpointInterval
     }
 
     /// Writes index files of all packs that are durable and not indexed. All blobs of a pack
     /// stand in one file.
     private func writeIndexes() async throws(RepositoryError) {
         let packs = ledger.blobs.withLock { $0.unindexed }
-        state.withLock { $0.lastCheckpoint = options.clock.elapsed() }
         guard !packs.isEmpty else { return }
         await options.willPublish()
         var group: [IndexedPack] = []

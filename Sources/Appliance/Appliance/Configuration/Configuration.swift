@@ -44,6 +44,8 @@ package struct Configuration: Hashable, Sendable {
     package var drives: [DriveEntry] = []
     /// How long a run waits for a person or a phone, in seconds.
     package var waitSeconds = 120
+    /// How often a run makes what it has read durable, in seconds: how much a crash may cost.
+    package var checkpointSeconds = 300
     package var shrink = ShrinkLimits()
     /// What unattended retention keeps; without a rule it keeps everything.
     package var retention = RetentionPolicy()

@@ -19,6 +19,10 @@ extension Configuration {
         # How long a run waits for a person or a phone, in seconds.
         wait: \(waitSeconds)
 
+        # What was read is made durable this often, in seconds, 300 at most: what is read between
+        # two such moments is read again after a power cut.
+        checkpoint: \(checkpointSeconds)
+
         # A phone that lost more than this part of its files or bytes since the last complete
         # backup, and at least minimum_files, is a question and not a deletion.
         shrink:

@@ -4,9 +4,9 @@ extension Configuration {
     /// The keys of the file, nested ones with a dot. A variable is `HOLDFAST_` and the key in
     /// capitals, `_` for the dot.
     static let keys = [
-        "state", "run", "hostname", "drives", "wait", "shrink.percent", "shrink.minimum_files",
-        "retention.last", "retention.daily", "retention.weekly", "retention.monthly",
-        "retention.yearly", "retention.within", "reserve", "log",
+        "state", "run", "hostname", "drives", "wait", "checkpoint", "shrink.percent",
+        "shrink.minimum_files", "retention.last", "retention.daily", "retention.weekly",
+        "retention.monthly", "retention.yearly", "retention.within", "reserve", "log",
     ]
 
     /// The keys whose values are tables.
@@ -134,6 +134,10 @@ extension Configuration {
         if let value = values["drives"] { result.drives = try drives(value, folder) }
         if let value = values["wait"] {
             result.waitSeconds = try Field.integer(value, "wait", 0...86_400)
+        }
+        if let value = values["checkpoint"] {
+            // Not longer than the default: less than five minutes' reading is what is promised.
+            result.checkpointSeconds = try Field.integer(value, "checkpoint", 1...300)
         }
         if let value = values["shrink.percent"] {
             result.shrink.percent = try Field.integer(value, "shrink.percent", 0...100)

@@ -122,13 +122,19 @@ struct OpeningCopy: Sendable {
 
     private func lock(_ copy: DriveBackend) async throws(BackendError) -> RepositoryLock? {
         do throws(BackendError) {
-            try await copy.sweep()
+            try await copy.drive.sweep()
             _ = try await RepositoryLock.sweep(swept, on: copy)
-            return try await RepositoryLock.acquire(
+            // Beside another program a temporary file may be that one's, and in use.
+            if try await RepositoryLock.isAnywhere(on: copy) { copy.leaveTemporaryFiles() }
+            try await copy.sweep()
+            let lock = try await RepositoryLock.acquire(
                 on: copy, masterKey: key, exclusive: purpose.isExclusive, host: .current(),
                 clock: clock,
                 memory: LockMemoryFile(store, owner: owner, drive: copy.drive.id, clock: clock),
-                diary: diary.diary)
+                diary: diary.diary, newestKnown: try await copy.newestChange())
+            // Weakly: the lock itself writes through this copy.
+            copy.writeOnly { [weak lock] in lock?.isTrustworthy ?? false }
+            return lock
         } catch  where purpose == .check && [.readOnly, .full].contains(error.code) {
             // Looking changes nothing; a drive that can take no lock can still be looked at.
             return nil

@@ -90,6 +90,10 @@ extension Box {
                 whatToDo: "Run holdfast setup --drive DIR --drive DIR.")
         }
         let set = try store.driveSet()
+        // Before the drives are looked at: a run that ends meanwhile renews a drive first and then
+        // the memory of it, and must not make a good drive look like an old copy.
+        var memories: [DriveID: DriveMemory] = [:]
+        for entry in configuration.drives { memories[entry.id] = store.memory(of: entry.id) }
         var found: [DriveID: [Drive]] = [:]
         var problems: [DriveID: BackendError] = [:]
         var garbled: [(Configuration.DriveEntry, UnidentifiedDrive)] = []
@@ -121,7 +125,9 @@ extension Box {
             }
         }
         let slots = configuration.drives.map { entry in
-            slot(entry, found: found, problem: problems[entry.id], set: set)
+            slot(
+                entry, found: found, problem: problems[entry.id], set: set,
+                memory: memories[entry.id])
         }
         let roster = DriveRoster(slots: slots)
         await rebuildCatalog(from: roster.present)
@@ -181,7 +187,7 @@ extension Box {
 
     private func slot(
         _ entry: Configuration.DriveEntry, found: [DriveID: [Drive]], problem: BackendError?,
-        set: DriveSetID?
+        set: DriveSetID?, memory: DriveMemory?
     ) -> DriveRoster.Slot {
         func refused(_ code: BackendError.Code, _ detail: String) -> DriveRoster.Slot {
             DriveRoster.Slot(
@@ -203,7 +209,7 @@ extension Box {
         guard set == nil || drive.set == set else {
             return refused(.wrongDrive, "it belongs to another set of drives")
         }
-        guard isCurrent(drive) else {
+        guard Self.isCurrent(drive, memory) else {
             return refused(
                 .wrongDrive, "it is an older copy or a clone of the drive that was used last")
         }
@@ -211,8 +217,8 @@ extension Box {
     }
 
     /// Whether a drive is the one that was used last, and not its clone or an old image of it.
-    private func isCurrent(_ drive: Drive) -> Bool {
-        guard let memory = store.memory(of: drive.id) else { return true }
+    private static func isCurrent(_ drive: Drive, _ memory: DriveMemory?) -> Bool {
+        guard let memory else { return true }
         let record = drive.record
         return record.generation > memory.generation
             || record.generation == memory.generation && record.nonce == memory.nonce
@@ -223,6 +229,8 @@ extension Box {
         for drive in drives {
             // A drive that cannot take the record keeps the old one, which is still believed.
             guard let record = try? await drive.renew() else { continue }
+            // Of two runs that end at the same time the later generation is remembered.
+            guard store.memory(of: drive.id)?.generation ?? 0 < record.generation else { continue }
             remember(record)
         }
     }

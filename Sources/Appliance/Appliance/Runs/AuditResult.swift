@@ -63,7 +63,8 @@ struct AuditResult {
     }
 
     mutating func add(missing entry: Configuration.DriveEntry, _ problem: BackendError) {
-        outcomes.insert(problem.code == .wrongDrive ? .wrongDrive : .notEveryDrive)
+        // Also a wrong drive in its place: with another drive left it is as good as absent.
+        outcomes.insert(.notEveryDrive)
         told.append(
             "Drive \(HostileText.escaped(entry.name)) was not looked at: \(problem.detail). "
                 + problem.whatToDo)

@@ -165,6 +165,7 @@ struct BackupJob: Sendable {
         let mirror = MirroredBackend(hold.copies, behind: hold.behind)
         var options = RepositoryOptions(.writing, clock: box.clock)
         options.willPublish = { Self.drop(await hold.unconfirmed(), from: mirror) }
+        options.checkpointInterval = .seconds(box.configuration.checkpointSeconds)
         let repository: ResticSnapshotRepository
         do {
             repository = try await ResticSnapshotRepository.open(
@@ -172,14 +173,9 @@ struct BackupJob: Sendable {
         } catch {
             return RunSummary(failed: error)
         }
-        let report = await withTaskGroup(of: Void.self) { group in
-            group.addTask { await watchLocks(of: hold, mirror) }
-            let report = await BackupRun(
-                request(owner), services: services(hold, mirror), repository: repository
-            ).run(phone.session)
-            group.cancelAll()
-            return report
-        }
+        let report = await BackupRun(
+            request(owner), services: services(hold, mirror), repository: repository
+        ).run(phone.session)
         var outcomes = report.outcomes
         if roster.enrolled.count < 2, outcomes == [.done] { outcomes = [.notEveryDrive] }
         var summary = RunSummary(
@@ -189,7 +185,10 @@ struct BackupJob: Sendable {
         summary.bytesRead = report.bytesRead
         summary.bytesAdded = report.statistics.addedBytes
         summary.bytesStored = report.statistics.storedBytes
-        summary.copies = await mirror.receipts().map(CopyDocument.init)
+        // Of a run that saved nothing there is no copy; only why a drive could have none.
+        summary.copies = await mirror.receipts()
+            .filter { !report.snapshots.isEmpty || !$0.state.isDurable }
+            .map(CopyDocument.init)
         for committed in report.snapshots {
             summary.snapshots.append(
                 await document(committed, owner, exitCode: summary.exitCode, in: repository))
@@ -207,6 +206,7 @@ struct BackupJob: Sendable {
         request.capture = options.capture
         request.wait = wait
         request.readsAll = options.rereads
+        request.checkpointInterval = .seconds(box.configuration.checkpointSeconds)
         request.acceptsShrink = options.acceptsShrink
         let limits = box.configuration.shrink
         request.shrinkLimits = ShrinkLimits(
@@ -216,7 +216,7 @@ struct BackupJob: Sendable {
 
     private func services(_ hold: OwnerHold, _ mirror: MirroredBackend) -> BackupServices {
         let (box, phone, roster) = (box, phone, roster)
-        return BackupServices(
+        var services = BackupServices(
             clock: box.clock, hash: { ContentID.sha256(of: $0) },
             driveSpace: {
                 var spaces: [BackupEngine.DriveSpace] = []
@@ -230,17 +230,14 @@ struct BackupJob: Sendable {
             },
             reconnect: { () async throws(DeviceError) in try await box.reconnect(phone) },
             events: events)
+        services.readList = ReadListFile(
+            box.store, owner: hold.owner, phone: phone.id, run: run, key: hold.key, log: box.log,
+            events: events)
+        return services
     }
 
-    /// A lock that could not be refreshed for long may be another program's by now: its drive
-    /// must not be written to any more.
-    private func watchLocks(of hold: OwnerHold, _ mirror: MirroredBackend) async {
-        while !Task.isCancelled {
-            await box.clock.sleep(.seconds(30))
-            Self.drop(hold.untrusted, from: mirror)
-        }
-    }
-
+    /// A drive on which our lock is gone must get nothing that refers to what others may have
+    /// removed there meanwhile.
     private static func drop(_ drives: [DriveID], from mirror: MirroredBackend) {
         for drive in drives {
             mirror.drop(

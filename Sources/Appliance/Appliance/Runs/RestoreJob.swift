@@ -60,6 +60,7 @@ extension Box {
         for text in options.paths {
             paths.append(try await entry(text, in: found))
         }
+        try await refuseDrives(options.folder, found)
         let target = try await FolderTarget.open(
             path: options.folder, overwrite: options.overwrites)
         let report = await RestoreRun(
@@ -81,6 +82,28 @@ extension Box {
         summary.copies = found.document.copies
         summary.details = Self.details(report, run)
         return summary
+    }
+
+    /// A restore must not write among the files of a drive: neither because a person says so nor
+    /// because a phone named a folder so that it leads there.
+    private func refuseDrives(_ folder: String, _ found: FoundSnapshot) async throws {
+        let target = FolderPlace(folder)
+        for drive in configuration.drives {
+            let own = FolderPlace(drive.path + "/" + Drive.folderName)
+            var leadsThere = target.isSame(as: own) || target.isInside(own)
+            if !leadsThere, let names = own.names(below: target) {
+                let path = EntryPath(names.map { EntryName($0) })
+                leadsThere =
+                    try await TreeWalk.node(
+                        at: path, in: found.snapshot.tree, of: found.reading.repository) != nil
+            }
+            guard leadsThere else { continue }
+            throw ApplianceError(
+                .usage,
+                "\(HostileText.escaped(folder)) leads into the backups on drive "
+                    + "\(HostileText.escaped(drive.name)).",
+                whatToDo: "Choose a folder of its own, for instance a new one beside them.")
+        }
     }
 
     private static func details(_ report: RestoreReport, _ run: RunID) -> [JSONValue.Member] {

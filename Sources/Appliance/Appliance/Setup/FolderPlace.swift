@@ -36,6 +36,14 @@ struct FolderPlace: Sendable {
         real != other.real && real.hasPrefix(other.real == "/" ? "/" : other.real + "/")
     }
 
+    /// The names that lead from `other` to this; empty for the same folder, nil when this does not
+    /// lie in it.
+    func names(below other: FolderPlace) -> [String]? {
+        if isSame(as: other) { return [] }
+        guard isInside(other) else { return nil }
+        return real.dropFirst(other.real.count).split(separator: "/").map(String.init)
+    }
+
     /// Whether both are on one filesystem; a folder that is not there is on none.
     func sharesFilesystem(with other: FolderPlace) -> Bool {
         identity != nil && identity?.device == other.identity?.device

@@ -177,6 +177,7 @@ package enum StateFiles {
         }
     }
 
+    /// Writes all of `bytes` at the descriptor's place; `path` is for messages.
     static func writeAll(
         _ bytes: [UInt8], to descriptor: Int32, _ path: String
     ) throws(ApplianceError) {
@@ -193,11 +194,13 @@ package enum StateFiles {
         }
     }
 
+    /// A path for messages.
     static func shown(_ path: String) -> String { HostileText.escaped(path) }
 
-    static func failure(_ what: String) -> ApplianceError {
+    /// The error of a system call that failed with `code`.
+    static func failure(_ what: String, _ code: Int32 = errno) -> ApplianceError {
         ApplianceError(
-            .configuration, "\(what): \(SystemCall.reason(errno)).",
+            .configuration, "\(what): \(SystemCall.reason(code)).",
             whatToDo: "Check the folder's owner, its space and that it is not read-only.")
     }
 }

@@ -15,6 +15,7 @@ import Glibc
 /// owners/<owner>/rotation.json  new secrets that are on their way to the drives
 /// owners/<owner>/retired.json   key files that were replaced, and which drives know
 /// erased/<owner>.json           who was erased, and on which drives
+/// owners/<owner>/read/          what runs that have no snapshot yet have read, see ReadListFile
 /// phones/<phone>.json           owner, name and model of a phone
 /// catalog.sqlite                a cache, see Catalog
 /// ```

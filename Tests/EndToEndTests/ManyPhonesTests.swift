@@ -1,0 +1,146 @@
+import Foundation
+import Glibc
+import Testing
+
+extension EndToEndTests {
+    /// Several phones at the same time, each with a program of its own.
+    @Suite struct ManyPhonesTests {
+        @Test(arguments: [2, 3]) func phonesOfDifferentOwnersAreSavedAtTheSameTime(
+            count: Int
+        ) throws {
+            let lab = try phones(count)
+            for round in 0..<2 {
+                let runs = try lab.phones.map { phone in
+                    try lab.startBackup(["--phone", "1-\(phone.bay)"], wait: 60)
+                }
+                for run in runs { try lab.expect(0, run.finish()) }
+                try expectEachRestores(lab, snapshots: round + 1)
+                for phone in lab.phones {
+                    try phone.storage.photos(100..<104, size: 100_000, seed: UInt64(phone.bay))
+                }
+            }
+            #expect(files(in: lab.state + "/owners").count == count)
+            try expectWhole(lab)
+        }
+
+        @Test func agentsOfThreeBaysSaveTheirPhonesAtTheSameTime() throws {
+            let lab = try phones(3)
+            let agents = try lab.phones.map { phone in
+                try lab.start(["--bay", "1-\(phone.bay)"], program: Programs.agent)
+            }
+            for phone in lab.phones {
+                let path = "\(lab.state)/run/bays/1-\(phone.bay).json"
+                // While there is no file there is no state.
+                let isDone = eventually {
+                    (try? JSON(text: Child.text(path)))?["state"].text == "done"
+                }
+                #expect(isDone, "\(Child.text(path))")
+            }
+            for phone in lab.phones { try phone.control("unplug") }
+            for agent in agents { #expect(agent.finish().exitCode == 0) }
+            try expectEachRestores(lab, snapshots: 1)
+            try expectWhole(lab)
+        }
+
+        @Test func twoPhonesOfOneOwnerWaitForEachOther() throws {
+            let lab = try phones(2)
+            try lab.expect(0, lab.backup("--phone", "1-1"))
+            let owner = try lab.owner()
+            try lab.expect(0, lab.backup("--phone", "1-2"))
+            try link(lab, to: owner)
+            try lab.phones[0].storage.photos(200..<220, size: 150_000)
+            try lab.phones[0].control("set", "bandwidth", "1")
+            try lab.phones[0].control("reset-counters")
+            let first = try lab.startBackup(["--phone", "1-1"])
+            #expect(lab.phones[0].hasRead(200_000))
+            try lab.expect(34, lab.backup("--phone", "1-2", wait: 1))
+            let second = try lab.startBackup(["--phone", "1-2"], wait: 120)
+            #expect(eventually { second.outputSoFar.contains("waiting_for_run") })
+            #expect(first.isRunning)
+            try lab.phones[0].control("set", "bandwidth", "1000")
+            try lab.expect(0, first.finish())
+            try lab.expect(0, second.finish())
+            let held = try lab.holdfast("snapshots", "--owner", owner, "--json").json.elements
+            #expect(Set(held.compactMap { $0["phone"].text }).count == 2)
+            try expectWhole(lab)
+        }
+
+        @Test func killedNeighbourHoldsNobodyUp() throws {
+            let lab = try phones(3)
+            try lab.phones[0].control("set", "bandwidth", "1")
+            let victim = try lab.startBackup(["--phone", "1-1"])
+            #expect(lab.phones[0].hasRead(200_000))
+            let others = try [2, 3].map { try lab.startBackup(["--phone", "1-\($0)"]) }
+            victim.signal(SIGKILL)
+            _ = victim.finish()
+            for run in others { try lab.expect(0, run.finish()) }
+            try lab.phones[0].control("set", "bandwidth", "1000")
+            try lab.expect(0, lab.backup("--phone", "1-1"))
+            try expectEachRestores(lab, snapshots: 1)
+            try expectWhole(lab)
+        }
+
+        // MARK: Parts
+
+        private func phones(_ count: Int) throws -> Lab {
+            let lab = try Lab()
+            for bay in 1...count {
+                let phone = try lab.plugIn("Phone \(bay)", bay: bay)
+                try phone.storage.photos(0..<(10 + 4 * bay), size: 150_000, seed: UInt64(bay))
+                try phone.storage.write("only on \(bay).txt", Data("\(bay)".utf8))
+            }
+            try lab.setUp()
+            return lab
+        }
+
+        /// Makes `owner` the owner of every phone, as linking phones will.
+        private func link(_ lab: Lab, to owner: String) throws {
+            for other in files(in: lab.state + "/owners") where other != owner {
+                for file in files(in: lab.state + "/phones") {
+                    let path = lab.state + "/phones/" + file
+                    let text = Child.text(path).replacing(other, with: owner)
+                    try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+                }
+                try FileManager.default.removeItem(atPath: lab.state + "/owners/" + other)
+                for drive in ["a", "b"] {
+                    try FileManager.default.removeItem(
+                        atPath: "\(lab.drive(drive))/holdfast/repositories/\(other)")
+                }
+            }
+        }
+
+        private func expectEachRestores(_ lab: Lab, snapshots: Int) throws {
+            let known = try lab.holdfast("phones", "--json").json.elements
+            for phone in lab.phones {
+                let id = try #require(known.first { $0["name"].text == "Phone \(phone.bay)" })["id"]
+                let of = try lab.holdfast("snapshots", "--phone", id.text ?? "", "--json").json
+                #expect(of.elements.filter { $0["complete"].flag == true }.count == snapshots)
+                let target = lab.folder + "/out/" + UUID().uuidString
+                try lab.expect(
+                    0,
+                    lab.holdfast(
+                        "restore", "latest", "--phone", id.text ?? "", "--to", target))
+                let found = contents(of: target + "/Internal shared storage", dates: true)
+                let there = contents(of: phone.storage.path, dates: true)
+                #expect(differences(found, there) == [])
+            }
+        }
+
+        /// Both drives hold the same, every repository is whole, every journal's chain too, and
+        /// the next run finds both drives to be themselves.
+        private func expectWhole(_ lab: Lab) throws {
+            #expect(differences(lab.repositories("a"), lab.repositories("b")) == [])
+            lab.expectNoLeftOvers()
+            try lab.expect(0, lab.holdfast("check", "--read-data", "--json"))
+            for drive in ["a", "b"] {
+                let folder = lab.drive(drive) + "/holdfast/journal"
+                let names = files(in: folder)
+                for (index, name) in names.enumerated() {
+                    #expect(Int(name.prefix(10)) == index + 1)
+                }
+            }
+            let drives = try lab.expect(0, lab.holdfast("drives", "--json")).json.elements
+            #expect(drives.map { $0["state"].text } == ["ready", "ready"])
+        }
+    }
+}
