@@ -49,7 +49,7 @@ extension EndToEndTests {
             try lab.expect(0, lab.backup("--phone", "1-2"))
             try link(lab, to: owner)
             try lab.phones[0].storage.photos(200..<220, size: 150_000)
-            try lab.phones[0].control("set", "bandwidth", "1")
+            try lab.phones[0].control("set", "bandwidth", "0.2")
             try lab.phones[0].control("reset-counters")
             let first = try lab.startBackup(["--phone", "1-1"])
             #expect(lab.phones[0].hasRead(200_000))

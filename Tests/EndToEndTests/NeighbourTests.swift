@@ -38,15 +38,20 @@ extension EndToEndTests {
             try lab.expectWholeAndAlike()
         }
 
-        @Test func locksTakenAwayByForceLeaveNothingBehind() throws {
+        /// What others removed meanwhile may be what an index of ours would name: a drive on which
+        /// our lock is gone gets none, and the next run makes up for it.
+        @Test(arguments: [(["a"], 20), (["a", "b"], 34)] as [([String], Int32)])
+        func driveWhoseLockWasTakenByForceFallsBehind(drives: [String], code: Int32) throws {
             let lab = try running()
             let run = try start(lab)
-            for drive in ["a", "b"] {
+            for drive in drives {
                 let unlock = try lab.restic(drive, "unlock", "--remove-all")
                 #expect(unlock.exitCode == 0, "\(unlock.story)")
                 #expect(files(in: try lab.repository(drive) + "/locks") == [])
             }
-            try finish(run, lab)
+            try finish(run, lab, code)
+            try lab.expect(0, lab.backup())
+            try lab.expectRestores()
             try lab.expectWholeAndAlike()
         }
 
@@ -123,7 +128,8 @@ extension EndToEndTests {
             let heal = try lab.start(["--config", second, "heal", "--json"]).finish()
             try lab.expect(34, heal)
             let check = try lab.start(["--config", second, "check", "--json"]).finish()
-            #expect([0, 20].contains(check.exitCode), "\(check.story)")
+            // A pack may be on one drive already and on its way to the other.
+            #expect([0, 20, 25].contains(check.exitCode), "\(check.story)")
             #expect(run.isRunning)
             try finish(run, lab)
             try lab.expect(0, lab.start(["--config", second, "heal", "--json"]).finish())
@@ -137,7 +143,7 @@ extension EndToEndTests {
         private func running() throws -> Lab {
             let lab = try Lab.backedUp()
             try lab.phone.storage.photos(100..<130, size: 150_000)
-            try lab.phone.control("set", "bandwidth", "1")
+            try lab.phone.control("set", "bandwidth", "0.3")
             try lab.phone.control("reset-counters")
             return lab
         }
@@ -148,9 +154,9 @@ extension EndToEndTests {
             return run
         }
 
-        private func finish(_ run: Child, _ lab: Lab) throws {
+        private func finish(_ run: Child, _ lab: Lab, _ code: Int32 = 0) throws {
             try lab.phone.control("set", "bandwidth", "1000")
-            try lab.expect(0, run.finish())
+            try lab.expect(code, run.finish())
         }
     }
 }
