@@ -116,7 +116,10 @@ final class LockKeeper: Sendable {
     func look() async throws(BackendError) {
         let own = state.withLock { $0.ids }
         let present = Set(try await backend.list(.lock).map(\.name.id))
-        if present.isDisjoint(with: own) { state.withLock { $0.isStolen = true } }
+        state.withLock { state in
+            // A refresh may have put another file in its place during the look.
+            if present.isDisjoint(with: own + state.ids) { state.isStolen = true }
+        }
     }
 
     /// Writes a new file, then removes the old one; false when that failed.
