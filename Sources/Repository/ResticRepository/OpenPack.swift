@@ -40,7 +40,7 @@ struct OpenPack: Sendable {
     }
 
     /// Appends a blob as it is sealed already; only its place changes.
-    mutating func append(sealed: [UInt8], of blob: PackedBlob) {
+    mutating func append(sealed: some Collection<UInt8>, of blob: PackedBlob) {
         blobs.append(
             PackedBlob(
                 key: blob.key, offset: UInt32(bytes.count), length: blob.length,
