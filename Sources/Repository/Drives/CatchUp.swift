@@ -2,18 +2,26 @@ package import BackupCore
 
 /// Brings an owner's copies together before a run: the union of their files by name, both ways.
 ///
-/// Nothing that one drive lacks is a deletion. Keys and config come first, then packs, indexes
-/// and snapshots, each kind durable before the next, so that a crash leaves no snapshot without
-/// its content. To be called under the owner's lock: left-overs of earlier runs are swept first.
+/// Nothing that one drive lacks is a deletion; only tombstones are, and they keep files from being
+/// copied back. Keys and config come first, then packs, indexes and snapshots, each kind durable
+/// before the next, so that a crash leaves no snapshot without its content. It adds only: a drive
+/// that still holds what tombstones name is told, and ``ContentKeeper/retire(_:on:at:)`` removes
+/// it. To be called under the owner's lock: left-overs of earlier runs are swept first.
 package struct CatchUp: Sendable {
     private let copies: [DriveBackend]
     private let judge: ConfigJudge
+    private let keeper: ContentKeeper?
 
     /// Catches up `copies`, which are on different drives; `validConfig` decides when configs
-    /// differ.
-    package init(_ copies: [DriveBackend], validConfig: @escaping ConfigJudge) {
+    /// differ. Without a `keeper`, snapshots that need files with tombstones are copied without
+    /// them.
+    package init(
+        _ copies: [DriveBackend], validConfig: @escaping ConfigJudge,
+        keeper: ContentKeeper? = nil
+    ) {
         self.copies = copies
         judge = validConfig
+        self.keeper = keeper
     }
 
     /// Copies what each drive lacks. A drive that fails stands in ``CatchUpReport/behind`` and
@@ -32,11 +40,56 @@ package struct CatchUp: Sendable {
         let plan = CatchUpPlan(surveys, bad: wanted, tombstones: tombstones)
         let progress = CopyProgress(
             .saving, files: plan.fileCount, bytes: plan.byteCount, sink: sink)
+        for survey in surveys {
+            let left = tombstones.intersection(survey.sizes.keys).filter {
+                DriveBackend.retiredKinds.contains($0.kind)
+            }
+            if !left.isEmpty { report.leftOver[survey.drive] = left }
+        }
         for kind in CopySurvey.kinds {
+            // After the packs: what is needed anew may lie in any of them.
+            if kind == .index { await rescue(surveys, tombstones, &report) }
             await copy(kind, plan, surveys, progress, &report)
         }
         if Task.isCancelled { report.wasCancelled = true }
         return report
+    }
+
+    /// Has stored anew what kept snapshots need of the files that tombstones name, before any
+    /// such snapshot is copied to a drive without them.
+    private func rescue(
+        _ surveys: [CopySurvey], _ tombstones: Set<FileName>, _ report: inout CatchUpReport
+    ) async {
+        let holders = report.leftOver.filter { $0.value.contains { $0.kind != .snapshot } }.keys
+        guard let keeper, !Task.isCancelled, !holders.isEmpty else { return }
+        let usable = surveys.filter { report.behind[$0.drive] == nil }
+        do throws(BackendError) {
+            let rescued = try await keeper.rescue(usable.map(\.backend), tombstones)
+            report.behind.merge(rescued.behind) { first, _ in first }
+            report.superseded = Set(rescued.superseded)
+            for survey in usable {
+                let left = report.superseded.intersection(survey.sizes.keys)
+                report.leftOver[survey.drive, default: []].formUnion(left)
+                await bury(report.superseded, on: survey, &report)
+            }
+        } catch {
+            for drive in holders where report.behind[drive] == nil { report.behind[drive] = error }
+        }
+        // What only they hold may not have been stored anew: nothing that needs it is copied.
+        report.apart = Set(holders.filter { report.behind[$0] != nil })
+    }
+
+    /// Names in a drive's journal what a rescue superseded, so that the next one need not.
+    private func bury(
+        _ files: Set<FileName>, on survey: CopySurvey, _ report: inout CatchUpReport
+    ) async {
+        let drive = survey.backend.drive
+        guard !files.isEmpty, report.behind[drive.id] == nil else { return }
+        do throws(BackendError) {
+            try await survey.backend.bury(Array(files), at: drive.options.clock.now())
+        } catch {
+            report.behind[drive.id] = error
+        }
     }
 
     /// The files that any drive's journal names; a journal that cannot be read names none, and
@@ -114,8 +167,11 @@ package struct CatchUp: Sendable {
         await withTaskGroup(of: CatchUpLane.Outcome.self) { group in
             for target in targets {
                 let lane = CatchUpLane(
-                    target: target, surveys: surveys.filter { $0.drive != target.drive },
-                    plan: plan, judge: judge, progress: progress)
+                    target: target,
+                    surveys: surveys.filter {
+                        $0.drive != target.drive && !report.apart.contains($0.drive)
+                    }, plan: plan, superseded: report.superseded, judge: judge,
+                    progress: progress)
                 group.addTask { await lane.run(kind) }
             }
             for await outcome in group { outcomes.append(outcome) }
@@ -140,7 +196,16 @@ package struct CatchUpReport: Sendable {
     package internal(set) var skipped: [CopyFinding] = []
     /// Drives that are not caught up, and why.
     package internal(set) var behind: [DriveID: BackendError] = [:]
+    /// By drive, the files that tombstones name, or that are superseded, and that are still there.
+    package internal(set) var leftOver: [DriveID: Set<FileName>] = [:]
+    /// Indexes that a rescue superseded.
+    var superseded: Set<FileName> = []
+    /// Drives from which no index or snapshot may be copied.
+    var apart: Set<DriveID> = []
     package internal(set) var wasCancelled = false
+
+    /// All files that are still on some drive and on which nothing new may build.
+    package var gone: Set<FileName> { leftOver.values.reduce(into: []) { $0.formUnion($1) } }
 
     mutating func add(_ outcome: CatchUpLane.Outcome) {
         if outcome.copied.files > 0 {

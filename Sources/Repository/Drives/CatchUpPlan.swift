@@ -14,6 +14,7 @@ struct CatchUpPlan: Sendable {
         var union: [FileName: UInt64] = [:]
         for survey in surveys {
             for (file, size) in survey.sizes where bad[survey.drive]?.contains(file) != true {
+                guard file.kind == .key || !tombstones.contains(file) else { continue }
                 union[file] = size
             }
         }
@@ -44,12 +45,15 @@ struct CatchUpLane: Sendable {
     let target: CopySurvey
     let surveys: [CopySurvey]
     let plan: CatchUpPlan
+    /// Indexes that are on their way out.
+    let superseded: Set<FileName>
     let judge: ConfigJudge
     let progress: CopyProgress
 
     func run(_ kind: FileKind) async -> Outcome {
         var outcome = Outcome(drive: target.drive)
-        for file in (plan.missing[target.drive]?[kind] ?? []).sorted() {
+        for file in (plan.missing[target.drive]?[kind] ?? []).sorted()
+        where !superseded.contains(file) {
             guard !Task.isCancelled else { return outcome }
             await copy(file, &outcome)
             guard outcome.behind[target.drive] == nil else { return outcome }

@@ -95,6 +95,11 @@ package final class DriveBackend: RepositoryBackend {
         try await flush()
     }
 
+    /// Whether a file is there and its bytes have the hash it is named by, read from the medium.
+    package func isGood(_ file: FileName) async throws(BackendError) -> Bool {
+        try await reading { (folder) throws(BackendError) in try folder.isGood(file) }
+    }
+
     // MARK: RepositoryBackend
 
     package var copyCount: Int { 1 }

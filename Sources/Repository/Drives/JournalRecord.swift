@@ -4,7 +4,7 @@ package import BackupCore
 /// about people: no name, serial, path or file name fits in.
 package struct JournalRecord: Hashable, Sendable {
     /// A stable word, in snake_case: `enrolled`, `committed`, `run`, `heal`, `check`, `tombstone`,
-    /// `tombstones`, `erased`, `erasure_done`.
+    /// `tombstones`, `prune`, `erased`, `erasure_done`.
     package let kind: String
     let fields: FlatJSON
 
@@ -52,6 +52,19 @@ package struct JournalRecord: Hashable, Sendable {
                 ("files", .count(UInt64(files))), ("damaged", .count(UInt64(damaged))),
                 ("repaired", .count(UInt64(repaired))), ("lost", .count(UInt64(lost))),
                 ("read_data", .count(readData ? 1 : 0)),
+            ])
+    }
+
+    /// An owner's repository was pruned on this drive; sizes in bytes.
+    package static func pruned(
+        run: RunID, owner: OwnerID, removedPacks: Int, repackedPacks: Int, freedBytes: UInt64
+    ) -> JournalRecord {
+        JournalRecord(
+            "prune",
+            [
+                ("run", .text(run.rawValue)), ("owner", .text(owner.rawValue)),
+                ("removed", .count(UInt64(removedPacks))),
+                ("repacked", .count(UInt64(repackedPacks))), ("freed", .count(freedBytes)),
             ])
     }
 

@@ -54,7 +54,7 @@ struct OpeningCopy: Sendable {
                 guard purpose != .retention else { throw lacksRepository(copy) }
                 return .success(opened)
             }
-            opened.lock = try await lock(copy)
+            opened.lock = try await lock(copy, exclusive: purpose.isExclusive)
             guard purpose != .check, let seed else { return .success(opened) }
             do throws(BackendError) {
                 opened.given = try await give(seed, to: copy)
@@ -120,7 +120,10 @@ struct OpeningCopy: Sendable {
             CopyFinding(drive: copy.drive.id, file: file, problem: problem, hasGoodCopy: true))
     }
 
-    private func lock(_ copy: DriveBackend) async throws(BackendError) -> RepositoryLock? {
+    /// Takes this box's lock on a copy; nil for a check of a drive that can take none.
+    func lock(
+        _ copy: DriveBackend, exclusive: Bool
+    ) async throws(BackendError) -> RepositoryLock? {
         do throws(BackendError) {
             try await copy.drive.sweep()
             _ = try await RepositoryLock.sweep(swept, on: copy)
@@ -128,7 +131,7 @@ struct OpeningCopy: Sendable {
             if try await RepositoryLock.isAnywhere(on: copy) { copy.leaveTemporaryFiles() }
             try await copy.sweep()
             let lock = try await RepositoryLock.acquire(
-                on: copy, masterKey: key, exclusive: purpose.isExclusive, host: .current(),
+                on: copy, masterKey: key, exclusive: exclusive, host: .current(),
                 clock: clock,
                 memory: LockMemoryFile(store, owner: owner, drive: copy.drive.id, clock: clock),
                 diary: diary.diary, newestKnown: try await copy.newestChange())

@@ -36,6 +36,8 @@ struct OwnerHold: Sendable {
     let behind: [DriveID: BackendError]
     /// What the drives were brought to before the run; nil when none was asked for.
     let catchUp: CatchUpReport?
+    /// Files that were removed on purpose and are still on a drive: nothing new may need them.
+    let gone: Set<FileName>
     /// The config and keys as the box has them: a copy more than the drives'.
     let seed: RepositorySeed?
     /// What drives lacked or had damaged and were given from the seed.
@@ -45,14 +47,15 @@ struct OwnerHold: Sendable {
 
     init(
         owner: OwnerID, key: MasterKey, copies: [DriveBackend], behind: [DriveID: BackendError],
-        catchUp: CatchUpReport?, seed: RepositorySeed?, given: [CopyFinding],
-        locks: [DriveID: RepositoryLock], boxLock: BoxLock
+        catchUp: CatchUpReport?, gone: Set<FileName>, seed: RepositorySeed?,
+        given: [CopyFinding], locks: [DriveID: RepositoryLock], boxLock: BoxLock
     ) {
         self.owner = owner
         self.key = key
         self.copies = copies
         self.behind = behind
         self.catchUp = catchUp
+        self.gone = gone
         self.seed = seed
         self.given = given
         self.locks = locks
@@ -149,22 +152,40 @@ extension Box {
         }
         if roster.problems.isEmpty, behind.isEmpty { diary.forget(Set(opening.swept)) }
         let hold = OwnerHold(
-            owner: owner, key: key, copies: copies, behind: behind, catchUp: nil, seed: seed,
-            given: given, locks: locks, boxLock: boxLock)
+            owner: owner, key: key, copies: copies, behind: behind, catchUp: nil, gone: [],
+            seed: seed, given: given, locks: locks, boxLock: boxLock)
         tellGiven(given, on: roster, events)
         noteRetired(on: retired, of: owner)
         guard !copies.isEmpty else { throw DriveRoster.worst(behind) }
         guard purpose.catchesUp else { return hold }
-        return await catchUp(hold, on: roster, locks: locks, boxLock: boxLock, events: events)
+        return await catchUp(
+            hold, on: roster, opening: opening, locks: locks, boxLock: boxLock, events: events)
     }
 
     private func catchUp(
-        _ hold: OwnerHold, on roster: DriveRoster, locks: [DriveID: RepositoryLock],
-        boxLock: BoxLock, events: @escaping RunEventSink
+        _ hold: OwnerHold, on roster: DriveRoster, opening: OpeningCopy,
+        locks: [DriveID: RepositoryLock], boxLock: BoxLock, events: @escaping RunEventSink
     ) async -> OwnerHold {
-        let report = await CatchUp(hold.copies, validConfig: hold.configJudge).run {
-            events(.progress($0))
-        }
+        let keeper = Self.keeper(hold.key)
+        let report = await CatchUp(
+            hold.copies, validConfig: hold.configJudge, keeper: keeper
+        ).run { events(.progress($0)) }
+        tellCaughtUp(report, on: roster, events)
+        let copies = hold.copies.filter { report.behind[$0.drive.id] == nil }
+        let left = await LeftOvers(box: self, opening: opening, keeper: keeper).remove(
+            report.leftOver, from: copies, locks: locks)
+        return OwnerHold(
+            owner: hold.owner, key: hold.key,
+            copies: copies.filter { left.behind[$0.drive.id] == nil },
+            behind: hold.behind.merging(report.behind) { _, new in new }
+                .merging(left.behind) { _, new in new },
+            catchUp: report, gone: left.stayed, seed: hold.seed, given: hold.given,
+            locks: left.locks, boxLock: boxLock)
+    }
+
+    private func tellCaughtUp(
+        _ report: CatchUpReport, on roster: DriveRoster, _ events: RunEventSink
+    ) {
         for (drive, copied) in report.copied.sorted(by: { $0.key < $1.key }) {
             events(
                 .notice(
@@ -178,11 +199,6 @@ extension Box {
                     "drive": "\(drive)", "files": "\(copied.files)", "bytes": "\(copied.bytes)",
                 ])
         }
-        return OwnerHold(
-            owner: hold.owner, key: hold.key,
-            copies: hold.copies.filter { report.behind[$0.drive.id] == nil },
-            behind: hold.behind.merging(report.behind) { _, new in new }, catchUp: report,
-            seed: hold.seed, given: hold.given, locks: locks, boxLock: boxLock)
     }
 
     /// Remembers on which drives key files that were replaced are gone.
