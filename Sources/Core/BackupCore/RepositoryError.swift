@@ -66,7 +66,8 @@ package struct RepositoryError: Error, Explained, Hashable {
             "Run holdfast check --read-data, then holdfast heal with all drives connected."
         case .unsupported: "Use a newer version of this program."
         case .busy: "Wait until the other run is done, then try again."
-        case .limitExceeded: "Run holdfast check --read-data; what it finds sound can be read with restic."
+        case .limitExceeded:
+            "Run holdfast check --read-data; what it finds sound can be read with restic."
         case .noDrive: backend?.whatToDo ?? "Connect the drives, then try again."
         case .cancelled: "Run it again when you are ready."
         case .notFound: "Use holdfast snapshots and holdfast ls to see what there is."
