@@ -15,8 +15,8 @@ struct Holdfast: AsyncParsableCommand {
         subcommands: [
             SetupCommand.self, PhonesCommand.self, BackupCommand.self, SnapshotsCommand.self,
             ShowCommand.self, ListCommand.self, RestoreCommand.self, CheckCommand.self,
-            HealCommand.self, ScrubCommand.self, ForgetCommand.self, DrivesCommand.self,
-            OwnersCommand.self, KeyCommand.self, StatusCommand.self,
+            HealCommand.self, ScrubCommand.self, ForgetCommand.self, PruneCommand.self,
+            DrivesCommand.self, OwnersCommand.self, KeyCommand.self, StatusCommand.self,
         ])
 
     @Option(

@@ -169,7 +169,8 @@ struct BackupJob: Sendable {
         let repository: ResticSnapshotRepository
         do {
             repository = try await ResticSnapshotRepository.open(
-                backend: mirror, masterKey: hold.key, options: options)
+                backend: RemainingFiles(mirror, without: hold.gone), masterKey: hold.key,
+                options: options)
         } catch {
             return RunSummary(failed: error)
         }
