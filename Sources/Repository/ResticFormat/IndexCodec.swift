@@ -48,10 +48,13 @@ package enum IndexCodec {
         _ json: [UInt8], visitor: (ContentID, [PackedBlob]) throws(FormatError) -> Void
     ) throws(FormatError) {
         var scanner = JSONScanner(json)
+        // Most packs hold about as many as the one before; room made in steps is room left over.
+        var usualCount = 0
         try scanner.readObject { scanner, key throws(FormatError) in
             guard scanner.matches(key, "packs") else { return try scanner.skipValue() }
             try scanner.readArray { scanner throws(FormatError) in
-                let pack = try readPack(&scanner)
+                let pack = try readPack(&scanner, expecting: usualCount)
+                usualCount = min(pack.blobs.count, 1024)
                 try visitor(pack.id, pack.blobs)
             }
         }
@@ -67,9 +70,12 @@ package enum IndexCodec {
         return packs
     }
 
-    private static func readPack(_ scanner: inout JSONScanner) throws(FormatError) -> IndexedPack {
+    private static func readPack(
+        _ scanner: inout JSONScanner, expecting count: Int
+    ) throws(FormatError) -> IndexedPack {
         var id: ContentID?
         var blobs: [PackedBlob] = []
+        blobs.reserveCapacity(count)
         try scanner.readObject { scanner, key throws(FormatError) in
             if scanner.matches(key, "id") {
                 id = try scanner.readID()

@@ -42,7 +42,7 @@ struct BlobIndex: Sendable {
         var kind: BlobKind { packAndKind & Self.treeBit == 0 ? .data : .tree }
     }
 
-    private static let segmentBits = 16
+    private static let segmentBits = 13
     private static let segmentSize = 1 << segmentBits
     /// More places of one blob are not looked up: an index that lists one a million times would
     /// make each look-up a walk over all of them.

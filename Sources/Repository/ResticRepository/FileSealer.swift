@@ -30,6 +30,20 @@ final class FileSealer: Sendable {
         }
     }
 
+    /// What is sealed in a stored file, for ``json(in:_:)``: an index is large, and its sealed
+    /// bytes need not be in memory beside its text.
+    func open(file: [UInt8]) throws(FormatError) -> [UInt8] {
+        try borrow { tools throws(FormatError) in try tools.sealer.open(file) }
+    }
+
+    /// The JSON in the opened bytes of a file of `kind`, which bounds how long it may be.
+    func json(in plain: [UInt8], _ kind: FileKind) throws(FormatError) -> [UInt8] {
+        try borrow { tools throws(FormatError) in
+            try UnpackedFile.decode(
+                plain, codec: tools.codec, limit: RepositoryLimits.jsonByteCount(of: kind))
+        }
+    }
+
     /// What a config file tells.
     func openConfig(_ file: [UInt8]) throws(FormatError) -> RepositoryConfig {
         try borrow { tools throws(FormatError) in

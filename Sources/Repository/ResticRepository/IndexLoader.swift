@@ -48,11 +48,13 @@ struct IndexLoader {
     func listed(in id: ContentID) async -> Result<[IndexedPack], RepositoryError> {
         let name = FileName(.index, id)
         do throws(RepositoryError) {
-            // In two steps, so that the sealed bytes are gone while the long text is read.
-            let json = try await files.read(name) { bytes throws(FormatError) in
-                try sealer.openJSON(bytes, .index)
+            // In steps, so that the sealed bytes are gone while the long text is made and read.
+            let plain = try await files.read(name) { bytes throws(FormatError) in
+                try sealer.open(file: bytes)
             }
-            do throws(FormatError) { return .success(try IndexCodec.decode(json)) } catch {
+            do throws(FormatError) {
+                return .success(try IndexCodec.decode(sealer.json(in: plain, .index)))
+            } catch {
                 return .failure(RepositoryError(name, error))
             }
         } catch {
