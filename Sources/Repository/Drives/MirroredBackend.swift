@@ -13,8 +13,8 @@ package final class MirroredBackend: RepositoryBackend {
     /// locked by a stranger) and why; they only show in ``receipts()``. At most `queuedFiles`
     /// files and `queuedBytes` bytes wait for each drive.
     package init(
-        _ copies: [DriveBackend], behind: [DriveID: BackendError] = [:], queuedFiles: Int = 3,
-        queuedBytes: Int = 96 << 20
+        _ copies: [DriveBackend], behind: [DriveID: BackendError] = [:], queuedFiles: Int = 2,
+        queuedBytes: Int = 64 << 20
     ) {
         let bounds = MirrorLane.Bounds(files: queuedFiles, bytes: queuedBytes)
         lanes = copies.map { MirrorLane($0, bounds: bounds) }
