@@ -68,6 +68,23 @@ import Testing
         }
     }
 
+    @Test func whatWasReadBackStaysVerifiedAfterAPrune() async throws {
+        let test = try await TestBox()
+        let owner = try await test.owner()
+        let first = try await backUp(test, owner, 1)
+        let second = try await backUp(test, owner, 2)
+        let scrubbed = await test.box.scrub(
+            QueryFilter(), ScrubOptions(percent: 100), events: { _ in })
+        #expect(scrubbed.exitCode == .done, "\(scrubbed.message)")
+        try await forget(test, owner, [first])
+        #expect(await prune(test).exitCode == .done)
+        for drive in try await test.box.roster().present {
+            let copy = Catalog.Copy(drive.id, owner)
+            #expect(test.box.catalog.verifiedSnapshots(on: copy) == [second])
+            #expect(test.box.catalog.standing(of: copy)?.unverifiedCount == 0)
+        }
+    }
+
     @Test func planIsShownAndCarriedOutOnlyWhenWanted() async throws {
         let test = try await TestBox()
         let owner = try await test.owner()

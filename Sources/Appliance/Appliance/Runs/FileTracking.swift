@@ -48,6 +48,21 @@ extension Box {
         }
     }
 
+    /// Notes what lies on each drive after files were removed under an exclusive lock, and that
+    /// the new ones, `readBack`, were read back.
+    func trackFiles(
+        on copies: [DriveBackend], of owner: OwnerID, readBack: Set<FileName>
+    ) async {
+        let now = clock.now()
+        for copy in copies {
+            // A drive that cannot be listed now is looked at by the next run.
+            guard let files = try? await copy.allFiles() else { continue }
+            let place = Catalog.Copy(copy.drive.id, owner)
+            catalog.note(files, on: place, at: now, isWhole: true)
+            catalog.remember(good: readBack, problems: [:], on: place, at: now)
+        }
+    }
+
     private static func problems(
         _ findings: [CopyFinding]
     ) -> [FileName: CopyFinding.Problem] {

@@ -91,8 +91,10 @@ struct PruneExecution: Sendable {
     // MARK: Writing and removing
 
     /// Carries `plan` out. An error on a drive stops everything; whatever was done by then
-    /// leaves repositories that are whole, and the next prune or catch-up goes on.
-    func run(_ plan: PrunePlan) async throws {
+    /// leaves repositories that are whole, and the next prune or catch-up goes on. Gives the new
+    /// files, each of them read back from every drive.
+    @discardableResult
+    func run(_ plan: PrunePlan) async throws -> [FileName] {
         let mirror = MirroredBackend(copies)
         let pruning = pruning(on: mirror)
         let events = events
@@ -111,6 +113,7 @@ struct PruneExecution: Sendable {
             try await copy.bury(plan.retired, at: now)
         }
         for copy in copies { try await retire(plan.retired, from: copy, at: now) }
+        return written
     }
 
     /// Removes files from a drive. One that lost more than it was to lose must not be followed by

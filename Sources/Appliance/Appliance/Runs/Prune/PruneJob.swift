@@ -96,8 +96,9 @@ struct PruneJob: Sendable {
                 whatToDo: "Run it again, and look at the new plan.")
         }
         if !plan.isEmpty {
-            try await execution.run(plan)
+            let written = try await execution.run(plan)
             await record(plan, hold)
+            await box.trackFiles(on: hold.copies, of: hold.owner, readBack: Set(written))
             result.pruned.insert(hold.owner)
         }
         result.add(behind: hold.behind)
