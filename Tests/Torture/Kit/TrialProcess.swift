@@ -76,17 +76,26 @@ final class TrialProcess {
     /// What it has printed so far.
     var outputSoFar: String { TrialFiles.text(output) }
 
+    /// What it has said so far of its troubles.
+    var errorsSoFar: String { TrialFiles.text(errors) }
+
     /// Waits for its end; one that does not end in time is killed.
     func finish(within seconds: Double = 60) -> End {
-        let clock = TrialClock()
-        let limit = clock.elapsed() + .milliseconds(Int64(seconds * 1000))
-        while clock.elapsed() < limit {
-            if let end = reap(WNOHANG, hung: false) { return end }
-            usleep(1000)
-        }
+        if let end = end(within: seconds) { return end }
         kill(pid, SIGKILL)
         return reap(0, hung: true)
             ?? End(code: -1, output: "", errors: "", peak: 0, hung: true)
+    }
+
+    /// Its end, when it comes in time.
+    func end(within seconds: Double) -> End? {
+        let clock = TrialClock()
+        let limit = clock.elapsed() + .milliseconds(Int64(seconds * 1000))
+        repeat {
+            if let end = reap(WNOHANG, hung: false) { return end }
+            usleep(1000)
+        } while clock.elapsed() < limit
+        return nil
     }
 
     private func reap(_ options: Int32, hung: Bool) -> End? {

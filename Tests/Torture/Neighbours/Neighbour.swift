@@ -76,8 +76,22 @@ final class NeighbourRunner {
             usleep(2000)
         }
         return working.enumerated().map { place, working in
-            (working.neighbour, working.process?.finish(within: 90) ?? Self.never)
+            (working.neighbour, working.process.map(finish) ?? Self.never)
         }
+    }
+
+    /// Waits for a neighbour's end. A restic whose lock another's `unlock` took has done its work,
+    /// and then asks for a quarter of an hour for the lock to be removed: that is its own affair.
+    private func finish(_ process: TrialProcess) -> TrialProcess.End {
+        for _ in 0..<8 {
+            if let end = process.end(within: 10) { return end }
+            guard process.errorsSoFar.contains("Remove(<lock/") else { continue }
+            if let end = process.end(within: 10) { return end }
+            let ended = process.finish(within: 0)
+            return TrialProcess.End(
+                code: 1, output: ended.output, errors: ended.errors, peak: ended.peak)
+        }
+        return process.finish(within: 10)
     }
 
     private static let never = TrialProcess.End(

@@ -6,7 +6,7 @@ extension Programme {
     static let neighbours = Programme(
         name: "neighbours",
         summary: "our runs and restic's, some as another user, work on the same drives at once",
-        trials: 500, slice: 4
+        trials: 500, slice: 6
     ) { options in
         guard TrialRestic.isInstalled else {
             throw BackendError(.absent, "restic is not installed")
