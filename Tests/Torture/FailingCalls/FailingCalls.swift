@@ -30,7 +30,7 @@ struct FailingCalls: Sendable {
     func run() async -> TrialCount {
         var count = TrialCount()
         var counts: [Int: Counts] = [:]
-        for trial in options.numbers {
+        for trial in options.numbers where !count.isEnough(options) {
             let number = trial % Workload.all.count
             if counts[number] == nil { counts[number] = await countCalls(number) }
             var numbers = TrialNumbers(seed: options.seed, trial: trial)

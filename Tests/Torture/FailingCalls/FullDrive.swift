@@ -28,7 +28,7 @@ struct FullDrive: Sendable {
 
     func run() async -> TrialCount {
         var count = TrialCount()
-        for trial in options.numbers {
+        for trial in options.numbers where !count.isEnough(options) {
             var numbers = TrialNumbers(seed: options.seed, trial: trial)
             count.trials += 1
             let broken = await judge(trial, &numbers, &count)

@@ -27,7 +27,7 @@ struct PowerCut: Sendable {
     func run() async -> TrialCount {
         var count = TrialCount()
         var recorded: (number: Int, workload: RecordedWorkload)?
-        for trial in options.numbers {
+        for trial in options.numbers where !count.isEnough(options) {
             let number = trial / Self.statesPerRecording
             if recorded?.number != number {
                 TrialFiles.makeFolder(folder)
