@@ -60,7 +60,7 @@ struct FullDrive: Sendable {
         }
         broken += await judge.promises().map { "while full: \($0)" }
         widen(full, lab)
-        broken += await StoreRun(lab: lab).recover(storing: after)
+        broken += await StoreRun(lab: lab).recover(storing: after, &numbers)
         broken += await judge.everything()
         return broken
     }
