@@ -167,8 +167,11 @@ struct TestFolder: Sendable {
         let digits = secureRandomBytes(8).map { String($0, radix: 16) }.joined()
         // In memory where there is a folder for it: these tests make thousands of files durable,
         // and none can tell whether the medium kept them.
-        // Sound: the text is lent as C text for the call.
-        let parent = unsafe access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
+        // Sound: the texts are lent as C text for the calls, and what the environment gives is
+        // copied at once.
+        let named = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? ""
+        let memory = named.hasPrefix("/dev/shm/") ? named : "/dev/shm"
+        let parent = unsafe access(memory, W_OK) == 0 ? memory : "/tmp"
         path = "\(parent)/holdfast-drives-test-\(digits)"
         // Sound: the text is lent as C text for the call.
         unsafe mkdir(path, 0o700)

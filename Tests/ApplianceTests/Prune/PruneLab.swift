@@ -63,8 +63,7 @@ final class PruneLab {
 
     init(_ names: [String]) async throws {
         // In memory where there is a folder for it: these tests make many files durable.
-        let parent = FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm" : "/tmp"
-        root = parent + "/holdfast-prune-" + UUID().uuidString
+        root = TestMemory.folder + "/holdfast-prune-" + UUID().uuidString
         new = NewRepository.make(
             passwords: ["secret"], hostname: "box", created: .zero, cost: .forTests)
         key = new.masterKey
