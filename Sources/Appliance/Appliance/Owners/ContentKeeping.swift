@@ -1,4 +1,4 @@
-package import BackupCore
+import BackupCore
 package import Drives
 package import ResticFormat
 import ResticRepository
