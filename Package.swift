@@ -178,8 +178,8 @@ let testing: [Target] = [
     .executableTarget(
         name: "torture",
         dependencies: [
-            "BackupCore", "BackupEngine", "BlockingThread", "CSystem", "Drives", "ResticFormat",
-            "ResticRepository", "TestKit",
+            "Appliance", "BackupCore", "BackupEngine", "BlockingThread", "CSystem", "Drives",
+            "ResticFormat", "ResticRepository", "TestKit",
         ],
         path: "Tests/Torture", exclude: ["Mutants"], swiftSettings: tested),
     tests("Package"),

@@ -86,6 +86,28 @@ import Testing
         #expect(await forget(test, rules { $0.last = 3 }).exitCode == .done)
     }
 
+    @Test func everyDriveKnowsBeforeASnapshotGoesFromOne() async throws {
+        let test = try await TestBox()
+        let owner = try await test.owner()
+        try await backUp(test, owner, days: 5)
+        let removals = Mutex(0)
+        var box = test.box
+        box.driveFault = { call in
+            guard call == .unlink else { return nil }
+            return removals.withLock { count in
+                count += 1
+                return count == 1 ? .error(EIO) : nil
+            }
+        }
+        let options = rules { $0.last = 3 }
+        let summary = await box.forget(options, events: { _ in }) { _ in true }
+        #expect(summary.exitCode != .done)
+        #expect(try listed(test, owner).allSatisfy { $0.count == 5 })
+        for drive in try await test.box.roster().required() {
+            #expect(try await drive.journal.tombstones(of: owner).count == 2)
+        }
+    }
+
     @Test func dryRunAndARefusedQuestionChangeNothing() async throws {
         let test = try await TestBox()
         let owner = try await test.owner()

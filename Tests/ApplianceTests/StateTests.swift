@@ -66,6 +66,17 @@ struct SystemClock: RunClock {
         #expect(!"\(secrets)".contains(secrets.password))
     }
 
+    @Test func whatCannotBeMadeDurableReplacesNoStateFile() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/record"
+        try StateFiles.write([1], to: path)
+        // A device takes every byte and can make none durable.
+        try FileManager.default.createSymbolicLink(
+            atPath: "\(path)-tmp-\(getpid())", withDestinationPath: "/dev/null")
+        #expect(throws: ApplianceError.self) { try StateFiles.write([2], to: path) }
+        #expect(try StateFiles.read(path) == [1])
+    }
+
     @Test func anOwnerIsThereOnceItsPasswordIs() throws {
         let folder = try TemporaryFolder()
         let store = try store(folder)

@@ -7,6 +7,15 @@ import Synchronization
 
 @testable import Appliance
 
+/// Where files that tests make durable lie: in memory, and there where the caller says.
+enum TestMemory {
+    static var folder: String {
+        let temporary = FileManager.default.temporaryDirectory.path
+        let memory = temporary.hasPrefix("/dev/shm/") ? temporary : "/dev/shm"
+        return FileManager.default.isWritableFile(atPath: memory) ? memory : temporary
+    }
+}
+
 /// An installation in a folder of its own, with two enrolled drives in folders.
 final class TestBox {
     let root: String
@@ -18,11 +27,7 @@ final class TestBox {
     init(_ adjust: (inout Configuration) -> Void = { _ in }) async throws {
         // In memory where there is a folder for it: these tests make thousands of files durable, and
         // none can tell whether the medium kept them.
-        let memory = "/dev/shm"
-        let parent =
-            FileManager.default.isWritableFile(atPath: memory)
-            ? memory : FileManager.default.temporaryDirectory.path
-        root = parent + "/holdfast-" + UUID().uuidString
+        root = TestMemory.folder + "/holdfast-" + UUID().uuidString
         var configuration = Configuration(
             file: root + "/holdfast.yaml", state: root + "/state", run: root + "/state/run",
             hostname: "box")

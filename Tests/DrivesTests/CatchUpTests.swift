@@ -21,8 +21,11 @@ struct CopySet {
         for name in names { try await DrivePair.initialise(try await backend(name)) }
     }
 
-    func backend(_ name: String, fault: DriveFaultHook? = nil) async throws -> DriveBackend {
-        let options = DrivePair.options(fault: fault)
+    func backend(
+        _ name: String, fault: DriveFaultHook? = nil, observer: DriveObserver? = nil
+    ) async throws -> DriveBackend {
+        var options = DrivePair.options(fault: fault)
+        options.observer = observer
         return try await Drive.open(path: path(name), options: options).repository(
             DrivePair.owner)
     }

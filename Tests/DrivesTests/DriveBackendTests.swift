@@ -300,6 +300,20 @@ import Testing
         #expect(order == [.create, .sync, .unlink, .create, .sync])
     }
 
+    @Test func errorOfCloseLeadsToANewFile() async throws {
+        let path = folder.folder("a")
+        try await DrivePair.initialise(
+            try await DrivePair.enrol(path).repository(DrivePair.owner))
+        let fault = NthCall(failing: 1, kinds: [.close])
+        let creations = NthCall(kinds: [.create])
+        let drive = try await Drive.open(
+            path: path,
+            options: DrivePair.options(fault: { creations.hook($0) ?? fault.hook($0) }))
+        try await drive.repository(DrivePair.owner).write(DrivePair.file(.index, [1]), [1])
+        #expect(fault.didFail && creations.count == 2)
+        #expect(DrivePair.isSound(DrivePair.repositoryPath(path)))
+    }
+
     @Test func shortAndInterruptedWritesAreContinued() async throws {
         let path = folder.folder("a")
         try await DrivePair.initialise(

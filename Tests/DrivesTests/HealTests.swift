@@ -168,6 +168,14 @@ enum Rot: String, CaseIterable {
         #expect(PlainFile.tree(copies.repository("a"))["/" + old.relativePath] == nil)
     }
 
+    @Test func filesSetAsideStayAsideAfterAPowerCut() async throws {
+        let files = try await prepare()
+        let changes = UnsyncedFolders()
+        let copy = try await copies.backend("a", observer: changes.observer)
+        try await [copy].setAside([files[2]], [files[0]], for: [], at: Timestamp(seconds: 9))
+        #expect(changes.count > 0 && changes.left.isEmpty)
+    }
+
     @Test func aRunKnowsWhatItStored() async throws {
         let files = try await prepare()
         let backend = try await copies.backend("a")

@@ -105,6 +105,19 @@ import Testing
         #expect(reading.entries.count == 21 && reading.damage.isEmpty)
     }
 
+    @Test(arguments: [DriveCall.write, .sync, .close, .rename])
+    func aRecordIsWrittenAnewAfterOneError(call: DriveCall) async throws {
+        try await fill(1)
+        let fault = NthCall(failing: 1, kinds: [call])
+        try await drive(fault: fault.hook).journal.append(
+            .enrolled(set: DrivePair.set), at: .zero)
+        #expect(fault.didFail)
+        let reading = try await drive().journal.read()
+        #expect(reading.entries.count == 2 && reading.damage.isEmpty)
+        let names = PlainFile.tree(folder.path + "/a/holdfast/journal").keys
+        #expect(names.allSatisfy { $0.hasSuffix(".json") })
+    }
+
     @Test func appendCutShortAnywhereLeavesAWholeJournal() async throws {
         try await fill(1)
         let counting = NthCall()

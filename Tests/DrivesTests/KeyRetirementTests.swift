@@ -46,6 +46,14 @@ import Testing
         #expect(await CopyAudit(both, validConfig: CopySet.validConfig).run(readData: true).isWhole)
     }
 
+    @Test func aKeyThatWasRetiredStaysAwayAfterAPowerCut() async throws {
+        try await prepare(newOn: "a", "b")
+        let changes = UnsyncedFolders()
+        let copy = try await copies.backend("a", observer: changes.observer)
+        try await copy.retireKeys([Self.old], keeping: [Self.new], at: Self.now)
+        #expect(changes.count > 0 && changes.left.isEmpty)
+    }
+
     @Test func withoutTheNewKeyTheOldOneStays() async throws {
         try await prepare(newOn: "b")
         await #expect(throws: BackendError.self) { try await retire("a") }

@@ -115,6 +115,50 @@ final class NthCall: Sendable {
     }
 }
 
+/// Folders of a drive whose entries changed and were not made durable since.
+final class UnsyncedFolders: Sendable {
+    private let state = Mutex<(count: Int, folders: Set<String>)>((0, []))
+
+    /// The changes so far.
+    var count: Int { state.withLock { $0.count } }
+    /// The paths of the folders.
+    var left: Set<String> { state.withLock { $0.folders } }
+
+    var observer: DriveObserver {
+        { effect in
+            switch effect {
+            case .created(_, _, let folder), .unlinked(_, let folder), .madeFolder(_, let folder):
+                self.note(folder)
+            case .renamed(_, let folder, _, let newFolder):
+                self.note(folder)
+                self.note(newFolder)
+            case .synced(let folder, true):
+                let path = Self.path(folder)
+                self.state.withLock { _ = $0.folders.remove(path) }
+            case .syncedFilesystem(_, true): self.state.withLock { $0.folders = [] }
+            default: break
+            }
+        }
+    }
+
+    private func note(_ folder: Int32) {
+        let path = Self.path(folder)
+        state.withLock { state in
+            state.count += 1
+            state.folders.insert(path)
+        }
+    }
+
+    /// The path of an open folder.
+    static func path(_ descriptor: Int32) -> String {
+        var text = [CChar](repeating: 0, count: 4096)
+        // Sound: the buffer is lent with a smaller count, so that a NUL stays at its end.
+        let count = unsafe readlink("/proc/self/fd/\(descriptor)", &text, text.count - 1)
+        return String(
+            decoding: text.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+}
+
 /// A folder of a test's own.
 struct TestFolder: Sendable {
     let path: String
@@ -123,8 +167,11 @@ struct TestFolder: Sendable {
         let digits = secureRandomBytes(8).map { String($0, radix: 16) }.joined()
         // In memory where there is a folder for it: these tests make thousands of files durable,
         // and none can tell whether the medium kept them.
-        // Sound: the text is lent as C text for the call.
-        let parent = unsafe access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
+        // Sound: the texts are lent as C text for the calls, and what the environment gives is
+        // copied at once.
+        let named = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? ""
+        let memory = named.hasPrefix("/dev/shm/") ? named : "/dev/shm"
+        let parent = unsafe access(memory, W_OK) == 0 ? memory : "/tmp"
         path = "\(parent)/holdfast-drives-test-\(digits)"
         // Sound: the text is lent as C text for the call.
         unsafe mkdir(path, 0o700)

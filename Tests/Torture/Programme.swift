@@ -30,6 +30,8 @@ struct TrialOptions: Sendable {
     var first: Int
     /// An existing folder that a programme may fill and empties itself.
     var folder: String
+    /// Whether the first trial that fails is the last.
+    var endsWithFailure = false
 
     /// The numbers of the trials.
     var numbers: Range<Int> { first..<first + trials }
@@ -44,6 +46,9 @@ struct TrialCount: Sendable {
     var counts: [(name: String, count: Int)] = []
 
     var passed: Bool { trials > 0 && failures.isEmpty }
+
+    /// Whether the trials end here, as `options` say.
+    func isEnough(_ options: TrialOptions) -> Bool { options.endsWithFailure && !failures.isEmpty }
 
     /// Adds to a count, which is made when it is new.
     mutating func add(_ name: String, _ amount: Int = 1) {

@@ -3,7 +3,8 @@ import CSystem
 import Glibc
 
 /// Runs torture programmes: `torture [NAME…] [--slice] [--trials N] [--seed S] [--first N]
-/// [--dir DIR]`; without a name all of them. The exit status is 0 when every one passed.
+/// [--dir DIR] [--until-failure]`; without a name all of them. The exit status is 0 when every one
+/// passed.
 @main
 enum Torture {
     static func main() async {
@@ -26,12 +27,15 @@ enum Torture {
         let seed = try words.number("--seed") ?? UInt64.random(in: 1...999_999)
         let first = Int(try words.number("--first") ?? 0)
         let folder = words.text("--dir") ?? defaultFolder
+        let endsWithFailure = words.take("--until-failure")
         let programmes = try words.programmes()
         var passed = true
         for programme in programmes {
             let count = trials ?? (isSlice ? programme.slice : programme.trials)
             guard count > 0 else { continue }
-            let options = TrialOptions(trials: count, seed: seed, first: first, folder: folder)
+            let options = TrialOptions(
+                trials: count, seed: seed, first: first, folder: folder,
+                endsWithFailure: endsWithFailure)
             say("== \(programme.name): \(programme.summary) (\(count) trials, seed \(seed))")
             let result = try await programme.run(options)
             tell(programme, result, seed: seed)

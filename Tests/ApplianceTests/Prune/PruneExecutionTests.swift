@@ -9,21 +9,8 @@ import Testing
 
 /// Pruning two drives, cut short anywhere, with restic and a model as judges.
 @Suite struct PruneExecutionTests {
-    /// Two drives with a snapshot that was forgotten and one that shares half of it.
-    private func lab(seed: UInt64) async throws -> PruneLab {
-        let lab = try await PruneLab(["a", "b"])
-        var numbers = Seeded(state: seed)
-        var files: [String: [UInt8]] = [:]
-        for number in 0..<8 { files["f\(number)"] = numbers.bytes(15_000) }
-        let first = try await lab.backUp("a", "b", files: files)
-        for number in stride(from: 0, to: 8, by: 2) { files["f\(number)"] = numbers.bytes(9_000) }
-        try await lab.backUp("a", "b", files: files)
-        try await lab.forget([first], on: "a", "b")
-        return lab
-    }
-
     @Test func bothDrivesAreFreedAndStayAlike() async throws {
-        let lab = try await lab(seed: 1)
+        let lab = try await PruneLab.halfForgotten(seed: 1)
         let plan = try await lab.prune("a", "b")
         #expect(plan.freedBytes > 50_000 && !plan.repackedPacks.isEmpty)
         for name in ["a", "b"] {
@@ -42,7 +29,7 @@ import Testing
 
     @Test(arguments: ["a", "b"])
     func pruneCutShortAnywhereLosesNothingAndTheNextOneEndsIt(failing: String) async throws {
-        let lab = try await lab(seed: 2)
+        let lab = try await PruneLab.halfForgotten(seed: 2)
         for name in ["a", "b"] { try lab.copyFolder(name, to: name + "-before") }
         let counting = StickyFault()
         try await lab.prune(try await lab.copies(["a", "b"], faults: [failing: counting]))
@@ -72,7 +59,7 @@ import Testing
     }
 
     @Test func damageOnOneDriveIsFoundBeforeAnythingGoes() async throws {
-        let lab = try await lab(seed: 3)
+        let lab = try await PruneLab.halfForgotten(seed: 3)
         let packs = try await lab.copies(["b"])[0].list(.data)
         for pack in packs {
             let path = lab.repository("b") + "/" + pack.name.relativePath
@@ -93,7 +80,7 @@ import Testing
     }
 
     @Test func damageOnAllDrivesIsToldAsLost() async throws {
-        let lab = try await lab(seed: 4)
+        let lab = try await PruneLab.halfForgotten(seed: 4)
         let index = try #require(try await lab.copies(["a"])[0].list(.index).first)
         for name in ["a", "b"] {
             try replace(lab.repository(name) + "/" + index.name.relativePath, Data([1, 2, 3]))
@@ -110,7 +97,7 @@ import Testing
     }
 
     @Test func withoutATrustedLockNothingGoes() async throws {
-        let lab = try await lab(seed: 5)
+        let lab = try await PruneLab.halfForgotten(seed: 5)
         var execution = PruneExecution(
             copies: try await lab.copies(["a", "b"]), key: lab.key, clock: SystemClock(),
             isTrusted: { $0 != DriveID(trusted: "drive-b") }, events: { _ in })
@@ -125,7 +112,7 @@ import Testing
     }
 
     @Test func resticsOwnPruneOnOneDriveLosesNothing() async throws {
-        let lab = try await lab(seed: 6)
+        let lab = try await PruneLab.halfForgotten(seed: 6)
         #expect(try lab.restic("a", "prune", "--max-unused", "0").status == 0)
         #expect(try lab.isSoundToRestic("a"))
         // A missing file is never a wish: what restic removed on one drive comes back.

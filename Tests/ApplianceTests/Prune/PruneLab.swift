@@ -63,8 +63,7 @@ final class PruneLab {
 
     init(_ names: [String]) async throws {
         // In memory where there is a folder for it: these tests make many files durable.
-        let parent = FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm" : "/tmp"
-        root = parent + "/holdfast-prune-" + UUID().uuidString
+        root = TestMemory.folder + "/holdfast-prune-" + UUID().uuidString
         new = NewRepository.make(
             passwords: ["secret"], hostname: "box", created: .zero, cost: .forTests)
         key = new.masterKey
@@ -72,6 +71,19 @@ final class PruneLab {
         for copy in try await copies(names) {
             try await copy.initialise(config: new.config, keys: new.keys.map { ($0.id, $0.bytes) })
         }
+    }
+
+    /// Two drives with a snapshot that was forgotten and one that shares half of it.
+    static func halfForgotten(seed: UInt64) async throws -> PruneLab {
+        let lab = try await PruneLab(["a", "b"])
+        var numbers = Seeded(state: seed)
+        var files: [String: [UInt8]] = [:]
+        for number in 0..<8 { files["f\(number)"] = numbers.bytes(15_000) }
+        let first = try await lab.backUp("a", "b", files: files)
+        for number in stride(from: 0, to: 8, by: 2) { files["f\(number)"] = numbers.bytes(9_000) }
+        try await lab.backUp("a", "b", files: files)
+        try await lab.forget([first], on: "a", "b")
+        return lab
     }
 
     deinit { try? FileManager.default.removeItem(atPath: root) }  // nothing to do about it
@@ -111,7 +123,7 @@ final class PruneLab {
     /// What a run does before it begins; gives what could not be removed.
     @discardableResult
     func catchUp(_ copies: [DriveBackend]) async throws -> Set<FileName> {
-        let keeper = Box.keeper(key)
+        let keeper = ContentKeeper(masterKey: key)
         let report = await CatchUp(copies, validConfig: Box.judge(key), keeper: keeper).run()
         if let failure = report.behind.values.first { throw failure }
         var stayed: Set<FileName> = []

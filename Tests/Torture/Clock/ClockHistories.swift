@@ -14,7 +14,7 @@ extension Programme {
         trials: 2000, slice: 200
     ) { options in
         var count = TrialCount()
-        for number in options.numbers {
+        for number in options.numbers where !count.isEnough(options) {
             var history = ClockHistory(seed: options.seed, trial: number)
             for what in history.run(&count) { count.failures.append((number, what)) }
             for what in LockHistory(seed: options.seed, trial: number).run(&count) {

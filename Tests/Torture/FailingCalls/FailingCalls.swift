@@ -7,7 +7,7 @@ extension Programme {
     static let failingCalls = Programme(
         name: "failing-calls",
         summary: "any system call on a drive fails, once or from then on, on one drive or both",
-        trials: 2000, slice: 60
+        trials: 2000, slice: 70
     ) { options in
         await FailingCalls(options).run()
     }
@@ -30,7 +30,7 @@ struct FailingCalls: Sendable {
     func run() async -> TrialCount {
         var count = TrialCount()
         var counts: [Int: Counts] = [:]
-        for trial in options.numbers {
+        for trial in options.numbers where !count.isEnough(options) {
             let number = trial % Workload.all.count
             if counts[number] == nil { counts[number] = await countCalls(number) }
             var numbers = TrialNumbers(seed: options.seed, trial: trial)
@@ -92,7 +92,7 @@ struct FailingCalls: Sendable {
         let judge = Judge(lab: lab)
         broken += await judge.promises().map { "at once: \($0)" }
         broken += await StoreRun(lab: lab).recover(
-            storing: run.versions[workload.version(after: draw.step)])
+            storing: run.versions[workload.version(after: draw.step)], &numbers)
         broken += await judge.everything()
         if numbers.next() % 10 == 0 {
             count.add("judged by restic")
@@ -111,8 +111,9 @@ struct FailingCalls: Sendable {
         if outcome.error == nil, !outcome.done.union(behind).isSuperset(of: drives) {
             broken.append("silent about a drive: \(outcome.summary)")
         }
-        // A drive that is behind needs the other to catch up.
-        if before.isEven, !outcome.done.isSuperset(of: drives.subtracting(struck)) {
+        // A drive that is behind needs the other to catch up; and nothing goes from one drive while
+        // another is not well.
+        if before.isEven, !step.removes, !outcome.done.isSuperset(of: drives.subtracting(struck)) {
             broken.append("trouble on \(struck.sorted()) reached another: \(outcome.summary)")
         }
         return broken

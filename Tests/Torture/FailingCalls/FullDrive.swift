@@ -28,7 +28,7 @@ struct FullDrive: Sendable {
 
     func run() async -> TrialCount {
         var count = TrialCount()
-        for trial in options.numbers {
+        for trial in options.numbers where !count.isEnough(options) {
             var numbers = TrialNumbers(seed: options.seed, trial: trial)
             count.trials += 1
             let broken = await judge(trial, &numbers, &count)
@@ -60,7 +60,7 @@ struct FullDrive: Sendable {
         }
         broken += await judge.promises().map { "while full: \($0)" }
         widen(full, lab)
-        broken += await StoreRun(lab: lab).recover(storing: after)
+        broken += await StoreRun(lab: lab).recover(storing: after, &numbers)
         broken += await judge.everything()
         return broken
     }

@@ -1,6 +1,7 @@
 import BackupCore
 import Drives
 import Glibc
+import ResticRepository
 
 /// One trial: a run is disturbed, perhaps twice; what was promised must hold at once, and the next
 /// run must put everything in order by itself.
@@ -15,10 +16,13 @@ struct KillTrial {
         case empty
         /// Files are damaged: a repair.
         case damaged
+        /// A snapshot is to go: a prune.
+        case unwanted
     }
 
     private let store: TrialStore
     private let history: TrialHistory
+    private let oldest: ContentID
     private var model: TrialModel
     private var numbers: TrialNumbers
     private let log: String
@@ -27,6 +31,7 @@ struct KillTrial {
     init(_ start: KillStart, in folder: String, numbers: TrialNumbers) {
         store = start.store.copied(to: folder)
         history = start.history
+        oldest = start.oldest
         model = start.model
         self.numbers = numbers
         log = folder + "/child"
@@ -40,7 +45,7 @@ struct KillTrial {
         var problems: [String] = []
         var step = 2
         for _ in 0..<(numbers.chance(25) ? 2 : 1) {
-            problems += try disturb(beginning == .damaged ? .heal : backup(step))
+            problems += try disturb(work(for: beginning, step))
             // What the trial itself damaged is whole again after the last run only.
             // A repository in the making promises nothing before it has its config.
             for drive in store.drives
@@ -49,11 +54,35 @@ struct KillTrial {
             }
             step += 1
         }
-        problems += try finish(step, heals: beginning == .damaged)
+        problems += try finish(step, after: beginning)
         if withRestic { counts.append("judged by restic") }
+        problems += await TrialInvariants(store: store, model: model, log: log)
+            .broken(withRestic: withRestic)
+        if beginning == .unwanted { problems += try await unwanted() }
         return problems
-            + (await TrialInvariants(store: store, model: model, log: log)
-                .broken(withRestic: withRestic))
+    }
+
+    private func work(for beginning: Beginning, _ step: Int) -> TrialChild.Order.Work {
+        switch beginning {
+        case .alike, .older, .empty: backup(step)
+        case .damaged: .heal
+        case .unwanted: .prune(forgetting: oldest)
+        }
+    }
+
+    /// What a prune should have removed and did not.
+    private func unwanted() async throws -> [String] {
+        var problems: [String] = []
+        for copy in try await store.copies() {
+            if try await copy.list(.snapshot).contains(where: { $0.name.id == oldest }) {
+                problems.append("\(copy.drive.id): the forgotten snapshot is there")
+            }
+            problems += try await Orphans.more(
+                than: PruneOptions().maxUnusedPercent, copy, store.key
+            )
+            .map { "\(copy.drive.id): \($0)" }
+        }
+        return problems
     }
 
     private func backup(_ step: Int) -> TrialChild.Order.Work {
@@ -83,6 +112,7 @@ struct KillTrial {
                 }
             }
             forgetPromises("b")
+        case .unwanted: model.promises = model.promises.filter { $0.snapshot != oldest }
         }
     }
 
@@ -105,7 +135,9 @@ struct KillTrial {
         let isByCall = numbers.chance(60)
         if isByCall {
             let call = numbers.pick(Self.calls)
-            order.ending = .init(call: call.call, number: 1 + numbers.below(call.most))
+            var most = call.most
+            if case .prune = work, call.call == .unlink { most = 40 }
+            order.ending = .init(call: call.call, number: 1 + numbers.below(most))
         }
         let child = try TrialChild.start(order, on: store.folder, log: log)
         if !isByCall { interrupt(child) }
@@ -145,9 +177,15 @@ struct KillTrial {
 
     // MARK: The next run
 
-    private mutating func finish(_ step: Int, heals: Bool) throws -> [String] {
+    private mutating func finish(_ step: Int, after beginning: Beginning) throws -> [String] {
         var problems: [String] = []
-        for work in (heals ? [.heal] : []) + [backup(step)] {
+        var works = [backup(step)]
+        switch beginning {
+        case .alike, .older, .empty: break
+        case .damaged: works.insert(.heal, at: 0)
+        case .unwanted: works.insert(.prune(forgetting: oldest), at: numbers.below(2))
+        }
+        for work in works {
             let end = try TrialChild.start(.init(work: work), on: store.folder, log: log).finish()
             model.note(end.output)
             if end.code != 0 { problems.append("the next run ends with \(end.story)") }

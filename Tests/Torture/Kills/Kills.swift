@@ -36,6 +36,8 @@ struct KillStart: Sendable {
     let store: TrialStore
     let history: TrialHistory
     let model: TrialModel
+    /// The first snapshot.
+    let oldest: ContentID
 
     /// Where the older state of drive b is kept.
     static let older = "b-older"
@@ -43,12 +45,14 @@ struct KillStart: Sendable {
     static func make(in folder: String, history: TrialHistory) async throws -> KillStart {
         let store = try await TrialStore.make(in: folder)
         var model = TrialModel()
+        var oldest: ContentID?
         for step in 0..<2 {
             let outcome = try await TrialBox(store: store).backup(
                 history.tree(step), run: TrialHistory.run(step))
             guard outcome.exitCode == .done, let snapshot = outcome.snapshot else {
                 throw BackendError(.io, "no snapshot to begin with: \(outcome.message)")
             }
+            oldest = oldest ?? snapshot
             for drive in outcome.durable {
                 model.promises.insert(.init(snapshot: snapshot, drive: drive))
             }
@@ -58,6 +62,7 @@ struct KillStart: Sendable {
         }
         // What any run of a trial may have saved.
         for step in 0..<6 { model.trees[TrialHistory.run(step)] = history.tree(step) }
-        return KillStart(store: store, history: history, model: model)
+        guard let oldest else { throw BackendError(.io, "no snapshot to begin with") }
+        return KillStart(store: store, history: history, model: model, oldest: oldest)
     }
 }

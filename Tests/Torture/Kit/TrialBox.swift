@@ -1,3 +1,4 @@
+import Appliance
 import BackupCore
 import BackupEngine
 import CSystem
@@ -32,12 +33,13 @@ struct TrialBox: Sendable {
     func backup(
         _ tree: TrialTree, run: RunID, pause: Duration = .zero
     ) async throws -> Outcome {
-        try await holding(exclusive: false) { copies, behind, locks in
-            let report = await CatchUp(copies, validConfig: store.judge).run()
-            let behind = behind.merging(report.behind) { _, new in new }
-            let mirror = MirroredBackend(
-                copies.filter { behind[$0.drive.id] == nil }, behind: behind)
-            let repository = try await store.open(mirror, for: .writing) {
+        try await holding(exclusive: false) { hold in
+            await catchUp(&hold, exclusive: false)
+            let mirror = MirroredBackend(hold.copies, behind: hold.behind)
+            let locks = hold.locks
+            let repository = try await store.open(
+                RemainingFiles(mirror, without: hold.gone), for: .writing
+            ) {
                 for (drive, lock) in locks where await !lock.isConfirmed() {
                     mirror.drop(
                         drive, because: BackendError(.locked, "its lock was taken", drive: drive))
@@ -57,71 +59,111 @@ struct TrialBox: Sendable {
 
     /// Repairs the drives from each other.
     func heal() async throws -> Outcome {
-        try await holding(exclusive: true) { copies, behind, _ in
-            let report = await Heal(copies, validConfig: store.judge).run()
+        try await holding(exclusive: true) { hold in
+            let report = await Heal(hold.copies, validConfig: store.judge).run()
             let code: ExitCode =
-                report.isWhole ? (behind.isEmpty ? .done : .notEveryDrive) : .damageLost
+                report.isWhole ? (hold.behind.isEmpty ? .done : .notEveryDrive) : .damageLost
             return Outcome(exitCode: code, heal: report)
+        }
+    }
+
+    /// Forgets a snapshot, if one is given, and removes what nothing needs then: on all drives, or
+    /// on none.
+    func prune(forgetting snapshot: ContentID?) async throws -> Outcome {
+        try await holding(exclusive: true) { hold in
+            await catchUp(&hold, exclusive: true)
+            // Nothing goes from the last drive that could give it back.
+            if let error = hold.behind.values.first { throw error }
+            let files = snapshot.map { [FileName(.snapshot, $0)] } ?? []
+            for copy in hold.copies { try await copy.bury(files, at: TrialStore.clock.now()) }
+            for copy in hold.copies { try await copy.retire(files, at: TrialStore.clock.now()) }
+            let locks = hold.locks
+            var execution = PruneExecution(
+                copies: hold.copies, key: store.key, gone: hold.gone, clock: TrialStore.clock,
+                isTrusted: { await locks[$0]?.isConfirmed() ?? false }, events: { _ in })
+            execution.options.packByteCount = TrialStore.packByteCount
+            try await execution.verify(readsAll: false)
+            let plan = try await execution.plan()
+            // A listing that is empty by mistake looks the same as one without snapshots.
+            guard plan.snapshotCount > 0 else { return Outcome(exitCode: .held) }
+            if !plan.isEmpty { try await execution.run(plan) }
+            return Outcome(exitCode: .done)
         }
     }
 
     /// Reads everything; nothing is changed but for locks.
     func check() async throws -> Outcome {
-        try await holding(exclusive: false) { copies, behind, _ in
-            let audit = await CopyAudit(copies, validConfig: store.judge).run(readData: true)
+        try await holding(exclusive: false) { hold in
+            let audit = await CopyAudit(hold.copies, validConfig: store.judge).run(readData: true)
             var isSound = audit.isWhole
-            for copy in copies {
+            for copy in hold.copies {
                 let report = try await StructureCheck(
                     backend: copy, masterKey: store.key, readData: true
                 ).run()
                 isSound = isSound && report.isSound
             }
-            let whole: ExitCode = behind.isEmpty ? .done : .notEveryDrive
+            let whole: ExitCode = hold.behind.isEmpty ? .done : .notEveryDrive
             return Outcome(exitCode: isSound ? whole : .damageRecoverable)
         }
     }
 
     // MARK: Holding the repository
 
-    private func holding(
-        exclusive: Bool,
-        _ work:
-            ([DriveBackend], [DriveID: BackendError], [DriveID: RepositoryLock]) async throws
-            -> Outcome
-    ) async throws -> Outcome {
-        let boxLock = try await TrialBoxLock.acquire(store.folder, wait: wait)
-        defer { boxLock.release() }
-        let diary = TrialDiary(store.folder + "/locks")
+    private struct Hold {
         var copies: [DriveBackend] = []
         var behind: [DriveID: BackendError] = [:]
         var locks: [DriveID: RepositoryLock] = [:]
+        /// Files that are on their way out.
+        var gone: Set<FileName> = []
+        let diary: TrialDiary
+    }
+
+    private func holding(
+        exclusive: Bool, _ work: (inout Hold) async throws -> Outcome
+    ) async throws -> Outcome {
+        let boxLock = try await TrialBoxLock.acquire(store.folder, wait: wait)
+        defer { boxLock.release() }
+        var hold = Hold(diary: TrialDiary(store.folder + "/locks"))
         for name in store.drives {
             do {
                 let copy = try await store.copy(on: name, fault: fault)
                 // A drive without a repository has nothing to lock yet; the catch-up makes it.
                 if try await copy.isInitialised() {
-                    locks[copy.drive.id] = try await lock(copy, exclusive: exclusive, diary)
+                    hold.locks[copy.drive.id] = try await lock(
+                        copy, exclusive: exclusive, hold.diary)
                 }
-                copies.append(copy)
+                hold.copies.append(copy)
             } catch let error as BackendError {
-                behind[DriveID(trusted: name)] = error
+                hold.behind[DriveID(trusted: name)] = error
             }
         }
         var result: Result<Outcome, any Error>
-        if copies.isEmpty, let worst = behind.values.first {
+        if hold.copies.isEmpty, let worst = hold.behind.values.first {
             result = .success(Outcome(exitCode: worst.exitCode, message: worst.whatHappened))
         } else {
-            do { result = .success(try await work(copies, behind, locks)) } catch {
-                result = .failure(error)
-            }
+            do { result = .success(try await work(&hold)) } catch { result = .failure(error) }
         }
-        for lock in locks.values { await lock.release() }
+        for lock in hold.locks.values { await lock.release() }
         return try result.get()
+    }
+
+    /// Brings the drives together, by the appliance's own code.
+    private func catchUp(_ hold: inout Hold, exclusive: Bool) async {
+        let diary = hold.diary
+        let work = CaughtUp.Work(
+            masterKey: store.key, validConfig: store.judge, isExclusive: exclusive,
+            clock: TrialStore.clock
+        ) { copy, exclusive async throws(BackendError) in
+            try await lock(copy, exclusive: exclusive, diary)
+        }
+        let done = await work.run(hold.copies, locks: hold.locks)
+        (hold.copies, hold.locks, hold.gone) = (done.copies, done.locks, done.gone)
+        hold.behind.merge(done.behind) { _, new in new }
     }
 
     private func lock(
         _ copy: DriveBackend, exclusive: Bool, _ diary: TrialDiary
-    ) async throws -> RepositoryLock {
+    ) async throws(BackendError) -> RepositoryLock {
         try await copy.sweep()
         _ = try await RepositoryLock.sweep(diary.known, on: copy)
         return try await RepositoryLock.acquire(

@@ -16,6 +16,8 @@ enum TrialChild {
             /// Saves the tree that ``TrialHistory`` makes of the seed, the trial and the step.
             case backup(seed: UInt64, trial: Int, step: Int)
             case heal
+            /// Forgets a snapshot, if one is given, and prunes.
+            case prune(forgetting: ContentID?)
             case check
             /// Checks each drive's content and says what was found.
             case inspect
@@ -38,6 +40,7 @@ enum TrialChild {
             case .backup(let seed, let trial, let step):
                 words += ["backup", "\(seed)", "\(trial)", "\(step)"]
             case .heal: words += ["heal"]
+            case .prune(let snapshot): words += ["prune", snapshot?.hex ?? "-"]
             case .check: words += ["check"]
             case .inspect: words += ["inspect"]
             case .restore: words += ["restore"]
@@ -99,6 +102,7 @@ enum TrialChild {
         let outcome: TrialBox.Outcome
         switch words[2] {
         case "heal": outcome = try await box.heal()
+        case "prune": outcome = try await box.prune(forgetting: ContentID(hex: words[3]))
         case "check": outcome = try await box.check()
         case "inspect": outcome = try await TrialLook(store).inspect()
         case "restore": outcome = try await TrialLook(store).restoreAll()

@@ -17,7 +17,8 @@ extension TrialOptions {
     ) async throws -> TrialCount {
         signal(SIGTERM) { _ in TrialEnd.isAskedFor.store(true, ordering: .relaxed) }
         var count = TrialCount()
-        for number in numbers where !TrialEnd.isAskedFor.load(ordering: .relaxed) {
+        for number in numbers
+        where !TrialEnd.isAskedFor.load(ordering: .relaxed) && !count.isEnough(self) {
             let result = try await trial(number)
             count.trials += 1
             for word in result.counts { count.add(word) }

@@ -107,15 +107,17 @@ struct TrialStore: Sendable {
         return { bytes in (try? ConfigCodec.open(bytes, sealer: Sealer(key))) != nil }
     }
 
-    /// The repository over `backend`. Packs are small, so that a few files fill several, and
-    /// indexes are written now and then.
+    /// Packs are small, so that a few files fill several.
+    static let packByteCount = 32 << 10
+
+    /// The repository over `backend`; indexes are written now and then.
     func open(
         _ backend: any RepositoryBackend, for purpose: RepositoryOptions.Purpose,
         willPublish: @escaping @Sendable () async -> Void = {}
     ) async throws -> ResticSnapshotRepository {
         var options = RepositoryOptions(purpose, clock: Self.clock)
         options.willPublish = willPublish
-        options.packByteCount = 32 << 10
+        options.packByteCount = Self.packByteCount
         options.checkpointPackCount = 3
         return try await ResticSnapshotRepository.open(
             backend: backend, masterKey: key, options: options)

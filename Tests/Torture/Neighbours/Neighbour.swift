@@ -7,6 +7,8 @@ struct Neighbour: Sendable {
         case backup(step: Int)
         case check
         case heal
+        /// A prune, before which a snapshot is forgotten if one is given.
+        case prune(forgetting: ContentID?)
         /// restic with these arguments on one drive.
         case restic([String], drive: String, user: TrialRestic.User)
 
@@ -15,6 +17,7 @@ struct Neighbour: Sendable {
             case .backup(let step): "backup \(step)"
             case .check: "check"
             case .heal: "heal"
+            case .prune(let snapshot): "prune" + (snapshot.map { " without \($0.short)" } ?? "")
             case .restic(let words, let drive, let user):
                 "restic \(words.prefix(2).joined(separator: " ")) on \(drive)"
                     + (user == .same ? "" : " as another")
@@ -34,6 +37,8 @@ struct Neighbour: Sendable {
     var allowed: Set<Int32> {
         switch work {
         case .backup, .heal: [0, 20, 34]
+        // restic's forget may have left no snapshot, and then nothing is pruned.
+        case .prune: [0, 24, 34]
         // What restic put on one drive alone is missing on the other.
         case .check: [0, 20, 25, 34]
         // Without patience, restic ends when a lock is held.
@@ -126,6 +131,7 @@ final class NeighbourRunner {
         case .backup(let step):
             order.work = .backup(seed: history.seed, trial: history.trial, step: step)
         case .heal: order.work = .heal
+        case .prune(let snapshot): order.work = .prune(forgetting: snapshot)
         case .check: break
         case .restic(let words, let drive, let user):
             return try TrialRestic.start(

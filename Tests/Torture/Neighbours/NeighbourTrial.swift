@@ -1,4 +1,5 @@
 import BackupCore
+import Drives
 import Glibc
 import ResticRepository
 
@@ -67,6 +68,7 @@ struct NeighbourTrial {
         ).finish()
         if last.code != 0 { problems.append("the next run ends with \(last.story)") }
         model.note(last.output)
+        if counts.contains("prune") { problems += try await pruneAgain() }
         for drive in store.drives { problems += await lost(on: drive) }
         problems += await TrialInvariants(
             store: store, model: TrialModel(trees: model.trees), log: store.folder + "/judge"
@@ -90,6 +92,7 @@ struct NeighbourTrial {
                 step += 1
             case 3: work = .check
             case 4: work = .heal
+            case 5: work = prune()
             default: work = restic(place)
             }
             var neighbour = Neighbour(work: work, start: numbers.below(1500))
@@ -98,6 +101,15 @@ struct NeighbourTrial {
             }
             neighbours.append(neighbour)
         }
+    }
+
+    /// A prune, often of a snapshot that was complete before; the newer one stays.
+    private mutating func prune() -> Neighbour.Work {
+        let first = TrialHistory.run(0)
+        let oldest = runs.filter { $0.value == first }.keys.min()
+        let snapshot = numbers.chance(60) ? oldest : nil
+        if let snapshot { forgotten.insert(snapshot) }
+        return .prune(forgetting: snapshot)
     }
 
     /// Another user's `restic unlock` cannot see that we live and removes our lock; then nothing
@@ -215,6 +227,22 @@ struct NeighbourTrial {
         return problems
     }
 
+    /// What is wrong with a prune that nobody disturbs.
+    private func pruneAgain() async throws -> [String] {
+        let end = try TrialChild.start(
+            .init(work: .prune(forgetting: nil)), on: store.folder,
+            log: store.folder + "/log-prune"
+        ).finish()
+        guard end.code == 0 else { return ["the next prune ends with \(end.story)"] }
+        var problems: [String] = []
+        for copy in try await store.copies() {
+            problems += try await Orphans.more(
+                than: PruneOptions().maxUnusedPercent, copy, store.key
+            ).map { "\(copy.drive.id): \($0)" }
+        }
+        return problems
+    }
+
     private func missing(
         _ tree: TrialTree, _ what: String, in snapshots: [Snapshot],
         _ read: (Snapshot) async throws -> TrialTree?
@@ -240,6 +268,7 @@ struct NeighbourTrial {
         case .backup: "backup"
         case .check: "check"
         case .heal: "heal"
+        case .prune: "prune"
         case .restic(let words, _, let user):
             "restic \(words[0])" + (user == .other ? " as another" : "")
         }

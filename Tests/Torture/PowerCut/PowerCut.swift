@@ -5,7 +5,7 @@ extension Programme {
     static let powerCut = Programme(
         name: "power-cut",
         summary: "the power goes at any system call; un-synced bytes and names may be lost or torn",
-        trials: 2000, slice: 60
+        trials: 2000, slice: 70
     ) { options in
         await PowerCut(options).run()
     }
@@ -27,7 +27,7 @@ struct PowerCut: Sendable {
     func run() async -> TrialCount {
         var count = TrialCount()
         var recorded: (number: Int, workload: RecordedWorkload)?
-        for trial in options.numbers {
+        for trial in options.numbers where !count.isEnough(options) {
             let number = trial / Self.statesPerRecording
             if recorded?.number != number {
                 TrialFiles.makeFolder(folder)
@@ -61,7 +61,7 @@ struct PowerCut: Sendable {
         let judge = Judge(lab: lab)
         var broken = await judge.promises().map { "at once: \($0)" }
         broken += await StoreRun(lab: lab).recover(
-            storing: recorded.versions[recorded.workload.version(after: cut.step)])
+            storing: recorded.versions[recorded.workload.version(after: cut.step)], &numbers)
         broken += await judge.everything()
         if numbers.next() % 10 == 0 {
             count.add("judged by restic")

@@ -14,8 +14,20 @@ struct Workload: Sendable {
         case rotateKeys
         /// The oldest snapshot is removed.
         case forget
+        /// What nothing needs is removed.
+        case prune
+        /// The same, but the program dies at one of its system calls.
+        case killedPrune
         /// The owner is to be erased.
         case erase
+
+        /// Whether it takes what snapshots need from drives, one after the other.
+        var removes: Bool {
+            switch self {
+            case .forget, .prune, .killedPrune: true
+            default: false
+            }
+        }
     }
 
     let name: String
@@ -43,6 +55,18 @@ struct Workload: Sendable {
         Workload(
             name: "forget",
             steps: [.backup(0, both), .backup(1, both), .forget, .backup(2, both)]),
+        Workload(
+            name: "prune",
+            steps: [.backup(0, both), .backup(1, both), .forget, .prune, .backup(2, both)]),
+        Workload(
+            name: "prune after a kill",
+            steps: [.backup(0, both), .backup(1, both), .forget, .killedPrune, .prune]),
+        Workload(
+            name: "one drive after a killed prune",
+            steps: [
+                .backup(0, both), .backup(1, both), .forget, .killedPrune, .backup(2, [0]),
+                .backup(2, both),
+            ]),
         Workload(name: "erase", steps: [.backup(0, both), .erase]),
     ]
 
@@ -60,7 +84,8 @@ struct Workload: Sendable {
         for step in steps.prefix(step + 1).reversed() {
             switch step {
             case .backup(let version, _), .killed(let version): return version
-            case .rot, .heal, .addKey, .rotateKeys, .forget, .erase: continue
+            case .rot, .heal, .addKey, .rotateKeys, .forget, .prune, .killedPrune, .erase:
+                continue
             }
         }
         return 0
@@ -82,11 +107,7 @@ struct WorkloadRun: Sendable {
         case .backup(let version, let drives):
             return await StoreRun(lab: lab, drives: drives).backup(versions[version])
         case .killed(let version):
-            lab.faults.begin(.kill(at: 1 + numbers.below(120)))
-            recording.ignoreFailures(true)
-            _ = await StoreRun(lab: lab).backup(versions[version])
-            recording.ignoreFailures(false)
-            lab.faults.begin(nil)
+            await killed(&numbers) { _ = await StoreRun(lab: lab).backup(versions[version]) }
             return nil
         case .rot(let drive):
             rot(drive, &numbers)
@@ -95,8 +116,21 @@ struct WorkloadRun: Sendable {
         case .addKey: return await StoreRun(lab: lab).addKey()
         case .rotateKeys: return await StoreRun(lab: lab).rotateKeys()
         case .forget: return await StoreRun(lab: lab).forget()
+        case .prune: return await StoreRun(lab: lab).prune()
+        case .killedPrune:
+            await killed(&numbers) { _ = await StoreRun(lab: lab).prune() }
+            return nil
         case .erase: return await StoreRun(lab: lab).erase()
         }
+    }
+
+    /// Does `run`, which dies at one of its calls.
+    private func killed(_ numbers: inout TrialNumbers, _ run: () async -> Void) async {
+        lab.faults.begin(.kill(at: 1 + numbers.below(120)))
+        recording.ignoreFailures(true)
+        await run()
+        recording.ignoreFailures(false)
+        lab.faults.begin(nil)
     }
 
     /// Zeroes a pack. What the drive promised is void until it is healed.

@@ -33,9 +33,9 @@ struct Judge: Sendable {
             if report.unindexedPackCount > 0 {
                 broken.append("\(report.unindexedPackCount) packs in no index")
             }
-            let orphans = try await Orphans.count(copy, lab.seed.repository.masterKey)
-            if !lab.state.isForgetful, orphans.bytes * 100 > orphans.total {
-                broken.append("\(orphans.bytes) of \(orphans.total) bytes belong to no snapshot")
+            if let percent = lab.state.unusedPercent {
+                broken += try await Orphans.more(
+                    than: percent, copy, lab.seed.repository.masterKey)
             }
         }
     }
@@ -155,7 +155,16 @@ struct Judge: Sendable {
 
 /// Bytes of packs that no snapshot needs.
 enum Orphans {
-    static func count(
+    /// Says so when they are more than a share of all bytes.
+    static func more(
+        than percent: Int, _ copy: DriveBackend, _ key: MasterKey
+    ) async throws -> [String] {
+        let (bytes, total) = try await count(copy, key)
+        guard bytes * 100 > total * UInt64(percent) else { return [] }
+        return ["\(bytes) of \(total) bytes belong to no snapshot"]
+    }
+
+    private static func count(
         _ copy: DriveBackend, _ key: MasterKey
     ) async throws -> (bytes: UInt64, total: UInt64) {
         let (sealer, codec) = (Sealer(key), ZstdCodec())

@@ -48,8 +48,9 @@ struct BoxState: Sendable {
     var locks: [ContentID] = []
     /// Whether the owner is to be erased, and nothing else is promised.
     var isErasing = false
-    /// Whether a snapshot was to be removed, which leaves bytes for a prune.
-    var isForgetful = false
+    /// The largest share of the packs' bytes that may belong to no snapshot; nil from when a
+    /// snapshot was to be removed until a prune has ended.
+    var unusedPercent: Int? = 1
     /// The first snapshot that was promised.
     var oldest: ContentID?
     /// Whether the repository's first key gave way to the new one.

@@ -1,3 +1,4 @@
+import Appliance
 import BackupCore
 import BackupEngine
 import Drives
@@ -24,13 +25,17 @@ struct StoreRun: Sendable {
     /// The drives that are there.
     var drives = Lab.drives
 
-    private struct Hold {
+    struct Hold {
         var copies: [DriveBackend] = []
-        var locks: [RepositoryLock] = []
+        var locks: [DriveID: RepositoryLock] = [:]
         var behind: [DriveID: BackendError] = [:]
+        /// Files that are on their way out.
+        var gone: Set<FileName> = []
+        /// Locks of earlier runs.
+        let swept: [ContentID]
 
         func release() async {
-            for lock in locks { await lock.release() }
+            for lock in locks.values { await lock.release() }
         }
     }
 
@@ -39,14 +44,12 @@ struct StoreRun: Sendable {
     /// Brings the drives up to date and stores `files` as a snapshot.
     func backup(_ files: TrialTree) async -> RunOutcome {
         await held(exclusive: false) { hold, outcome in
-            let report = await CatchUp(hold.copies, validConfig: lab.seed.judge).run()
-            hold.behind.merge(report.behind) { first, _ in first }
-            hold.copies.removeAll { hold.behind[$0.drive.id] != nil }
+            await catchUp(&hold, exclusive: false)
             outcome.behind = hold.behind
             guard !hold.copies.isEmpty else { return outcome.error = "no drive is left" }
             let mirror = MirroredBackend(hold.copies, behind: hold.behind)
             do {
-                try await store(files, in: mirror, &outcome)
+                try await store(files, in: RemainingFiles(mirror, without: hold.gone), &outcome)
             } catch {
                 outcome.error = TrialReading.text(error)
             }
@@ -93,69 +96,10 @@ struct StoreRun: Sendable {
         }
     }
 
-    /// Removes the oldest snapshot from every drive, as `holdfast forget` does.
-    func forget() async -> RunOutcome {
-        guard let oldest = lab.state.oldest else { return RunOutcome() }
-        return await held(exclusive: true) { hold, outcome in
-            lab.note { state in
-                state.isForgetful = true
-                for drive in Lab.drives { state.drives[drive].snapshots[oldest] = nil }
-            }
-            for copy in hold.copies {
-                do throws(BackendError) {
-                    try await copy.retire([FileName(.snapshot, oldest)], at: lab.clock.now())
-                    let number = lab.number(copy.drive.id)
-                    lab.note { _ = $0.drives[number].forgotten.insert(oldest) }
-                    outcome.done.insert(number)
-                } catch {
-                    outcome.behind[copy.drive.id] = error
-                }
-            }
-        }
-    }
-
-    /// Puts the second key in the place of the first.
-    func rotateKeys() async -> RunOutcome {
-        let added = await addKey()
-        guard added.done == Set(drives) else { return added }
-        lab.note { $0.isRotated = true }
-        return await held(exclusive: true) { hold, outcome in
-            for copy in hold.copies {
-                do throws(BackendError) {
-                    try await copy.retireKeys(
-                        Set(lab.seed.repository.keys.map(\.id)), keeping: [lab.seed.newKey.id],
-                        at: lab.clock.now())
-                    outcome.done.insert(lab.number(copy.drive.id))
-                } catch {
-                    outcome.behind[copy.drive.id] = error
-                }
-            }
-        }
-    }
-
-    /// Erases the owner from every drive.
-    func erase() async -> RunOutcome {
-        lab.clock.turn()
-        lab.note { $0.isErasing = true }
-        var outcome = RunOutcome()
-        for number in drives {
-            do throws(BackendError) {
-                let drive = try await openDrive(number)
-                try await drive.journal.append(
-                    .erased(TrialStore.owner), at: lab.clock.now())
-                try await drive.erase(TrialStore.owner)
-                outcome.done.insert(number)
-                _ = try await drive.renew()
-            } catch {
-                outcome.behind[BoxSeed.drives[number]] = error
-            }
-        }
-        return outcome
-    }
-
-    /// The run that follows any trouble: an erasure that is pending, or a repair where a drive has
-    /// rotted and a backup. Gives what is wrong with it.
-    func recover(storing files: TrialTree) async -> [String] {
+    /// The runs that follow any trouble: an erasure that is pending; or a repair where a drive has
+    /// rotted, a backup, and a prune before or after it where a snapshot was forgotten. Gives what
+    /// is wrong with them.
+    func recover(storing files: TrialTree, _ numbers: inout TrialNumbers) async -> [String] {
         var broken: [String] = []
         if lab.state.isErasing {
             let outcome = await erase()
@@ -165,18 +109,30 @@ struct StoreRun: Sendable {
             let outcome = await heal()
             if outcome.done != Set(drives) { broken.append("next heal: \(outcome.summary)") }
         }
+        let prunes = lab.state.unusedPercent == nil
+        let prunesFirst = prunes && numbers.chance(50)
+        if prunesFirst { broken += await nextPrune() }
         let outcome = await backup(files)
         if outcome.done != Set(drives) { broken.append("next backup: \(outcome.summary)") }
+        if prunes, !prunesFirst { broken += await nextPrune() }
         return broken
+    }
+
+    private func nextPrune() async -> [String] {
+        let outcome = await prune()
+        return outcome.done == Set(drives) ? [] : ["next prune: \(outcome.summary)"]
     }
 
     // MARK: Storing
 
+    /// Packs are small, so that a few files make many of them.
+    static let packByteCount = 16 << 10
+
     private func store(
-        _ files: TrialTree, in mirror: MirroredBackend, _ outcome: inout RunOutcome
+        _ files: TrialTree, in mirror: RemainingFiles, _ outcome: inout RunOutcome
     ) async throws {
         var options = RepositoryOptions(.writing, clock: lab.clock)
-        options.packByteCount = 16 << 10
+        options.packByteCount = Self.packByteCount
         options.checkpointPackCount = 4
         options.workerCount = 1
         let repository = try await ResticSnapshotRepository.open(
@@ -234,17 +190,18 @@ struct StoreRun: Sendable {
 
     // MARK: Holding
 
-    private func held(
+    func held(
         exclusive: Bool, _ body: (inout Hold, inout RunOutcome) async -> Void
     ) async -> RunOutcome {
         lab.clock.turn()
         var outcome = RunOutcome()
-        var hold = Hold()
         let swept = lab.state.locks
+        var hold = Hold(swept: swept)
         for number in drives {
             do throws(BackendError) {
                 let copy = try await open(number)
-                hold.locks.append(try await lock(copy, swept: swept, exclusive: exclusive))
+                hold.locks[copy.drive.id] = try await lock(
+                    copy, swept: swept, exclusive: exclusive)
                 hold.copies.append(copy)
                 // Only now: what an earlier run left may not have been durable before.
                 lab.note { state in
@@ -268,6 +225,20 @@ struct StoreRun: Sendable {
         return outcome
     }
 
+    /// Brings the drives together, by the appliance's own code.
+    func catchUp(_ hold: inout Hold, exclusive: Bool) async {
+        let swept = hold.swept
+        let work = CaughtUp.Work(
+            masterKey: lab.seed.repository.masterKey, validConfig: lab.seed.judge,
+            isExclusive: exclusive, clock: lab.clock
+        ) { copy, exclusive async throws(BackendError) in
+            try await lock(copy, swept: swept, exclusive: exclusive)
+        }
+        let done = await work.run(hold.copies, locks: hold.locks)
+        (hold.copies, hold.locks, hold.gone) = (done.copies, done.locks, done.gone)
+        hold.behind.merge(done.behind) { first, _ in first }
+    }
+
     private func open(_ number: Int) async throws(BackendError) -> DriveBackend {
         let drive = try await openDrive(number)
         let copy = drive.repository(TrialStore.owner)
@@ -279,7 +250,7 @@ struct StoreRun: Sendable {
         return copy
     }
 
-    private func openDrive(_ number: Int) async throws(BackendError) -> Drive {
+    func openDrive(_ number: Int) async throws(BackendError) -> Drive {
         let (path, id) = (lab.path(number), BoxSeed.drives[number])
         do throws(BackendError) {
             return try await Drive.open(path: path, expected: id, options: lab.options(number))

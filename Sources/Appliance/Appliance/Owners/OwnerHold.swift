@@ -65,15 +65,16 @@ struct OwnerHold: Sendable {
     /// Whether bytes are the config of this owner's repository.
     var configJudge: ConfigJudge { Box.judge(key) }
 
-    /// Drives whose lock others may take over by now: they must not be written to any more.
-    var untrusted: [DriveID] { locks.filter { !$0.value.isTrustworthy }.map(\.key) }
-
-    /// As ``untrusted``, after a look at whether the locks still lie there.
+    /// Drives from which our lock was taken away, or where others may take it over by now: they
+    /// must not be written to any more.
     func unconfirmed() async -> [DriveID] {
         var drives: [DriveID] = []
-        for (drive, lock) in locks where await !lock.isConfirmed() { drives.append(drive) }
+        for drive in locks.keys where await !isConfirmed(drive) { drives.append(drive) }
         return drives
     }
+
+    /// Whether our lock on a drive, if we have one, still lies there and others respect it.
+    func isConfirmed(_ drive: DriveID) async -> Bool { await locks[drive]?.isConfirmed() ?? true }
 
     /// Gives everything back.
     func release() async {
@@ -166,21 +167,24 @@ extension Box {
         _ hold: OwnerHold, on roster: DriveRoster, opening: OpeningCopy,
         locks: [DriveID: RepositoryLock], boxLock: BoxLock, events: @escaping RunEventSink
     ) async -> OwnerHold {
-        let keeper = Self.keeper(hold.key)
-        let report = await CatchUp(
-            hold.copies, validConfig: hold.configJudge, keeper: keeper
-        ).run { events(.progress($0)) }
-        tellCaughtUp(report, on: roster, events)
-        let copies = hold.copies.filter { report.behind[$0.drive.id] == nil }
-        let left = await LeftOvers(box: self, opening: opening, keeper: keeper).remove(
-            report.leftOver, from: copies, locks: locks)
+        let work = CaughtUp.Work(
+            masterKey: hold.key, validConfig: hold.configJudge,
+            isExclusive: opening.purpose.isExclusive, clock: clock
+        ) { copy, exclusive async throws(BackendError) in
+            try await opening.lock(copy, exclusive: exclusive)
+        }
+        let done = await work.run(hold.copies, locks: locks) { events(.progress($0)) }
+        tellCaughtUp(done.report, on: roster, events)
+        for (drive, files) in done.leftOvers.sorted(by: { $0.key < $1.key }) {
+            log.notice(
+                "\(files.fate.rawValue)",
+                metadata: ["drive": "\(drive)", "files": "\(files.count)"])
+        }
         return OwnerHold(
-            owner: hold.owner, key: hold.key,
-            copies: copies.filter { left.behind[$0.drive.id] == nil },
-            behind: hold.behind.merging(report.behind) { _, new in new }
-                .merging(left.behind) { _, new in new },
-            catchUp: report, gone: left.stayed, seed: hold.seed, given: hold.given,
-            locks: left.locks, boxLock: boxLock)
+            owner: hold.owner, key: hold.key, copies: done.copies,
+            behind: hold.behind.merging(done.behind) { _, new in new }, catchUp: done.report,
+            gone: done.gone, seed: hold.seed, given: hold.given, locks: done.locks,
+            boxLock: boxLock)
     }
 
     private func tellCaughtUp(

@@ -172,9 +172,10 @@ struct ForgetJob: Sendable {
         for copy in hold.copies { try await copy.bury(files, at: now) }
         for copy in hold.copies {
             do throws(BackendError) {
-                guard !hold.untrusted.contains(copy.drive.id) else {
+                guard await hold.isConfirmed(copy.drive.id) else {
                     throw BackendError(
-                        .locked, "its lock could not be kept fresh", drive: copy.drive.id)
+                        .locked, "its lock was taken away or could not be kept fresh",
+                        drive: copy.drive.id)
                 }
                 try await copy.retire(files, at: now)
             } catch {

@@ -1,23 +1,37 @@
-import BackupCore
-import Drives
-import ResticFormat
-import ResticRepository
+package import BackupCore
+package import Drives
+package import ResticFormat
+package import ResticRepository
 
 /// Carries a prune out on several drives that hold the same repository.
 ///
 /// Nothing goes before everything new is durable and read back on every drive, and every kept
 /// snapshot was walked there as it will be. Then tombstones on all drives, and only then the files
 /// go, from one drive after the other: at every instant one drive has a complete set.
-struct PruneExecution: Sendable {
-    let copies: [DriveBackend]
-    let key: MasterKey
-    var options = PruneOptions()
+package struct PruneExecution: Sendable {
+    private let copies: [DriveBackend]
+    private let key: MasterKey
+    package var options = PruneOptions()
     /// Files that are on their way out already; they are not looked at.
-    var gone: Set<FileName> = []
-    let clock: any RunClock
-    /// Whether others still respect our lock on a drive.
-    let isTrusted: @Sendable (DriveID) -> Bool
-    let events: RunEventSink
+    package var gone: Set<FileName>
+    private let clock: any RunClock
+    /// Whether our lock still lies on a drive and others respect it.
+    private let isTrusted: @Sendable (DriveID) async -> Bool
+    private let events: RunEventSink
+
+    /// A prune of the repository of `masterKey` on `copies`, which were caught up; `isTrusted` is
+    /// asked before anything goes from a drive.
+    package init(
+        copies: [DriveBackend], key: MasterKey, gone: Set<FileName> = [], clock: any RunClock,
+        isTrusted: @escaping @Sendable (DriveID) async -> Bool, events: @escaping RunEventSink
+    ) {
+        self.copies = copies
+        self.key = key
+        self.gone = gone
+        self.clock = clock
+        self.isTrusted = isTrusted
+        self.events = events
+    }
 
     private func rest(of backend: any RepositoryBackend) -> RemainingFiles {
         RemainingFiles(backend, without: gone)
@@ -28,7 +42,7 @@ struct PruneExecution: Sendable {
     }
 
     /// The plan; see ``Pruning/plan()``.
-    func plan() async throws(RepositoryError) -> PrunePlan {
+    package func plan() async throws(RepositoryError) -> PrunePlan {
         try await pruning(on: MirroredBackend(copies)).plan()
     }
 
@@ -36,7 +50,7 @@ struct PruneExecution: Sendable {
 
     /// Looks at every drive; with `readsAll` every byte is read. Throws what tells best what is
     /// wrong: damage on one drive can be healed from another.
-    func verify(readsAll: Bool) async throws {
+    package func verify(readsAll: Bool) async throws {
         var damage: [DriveID: Set<FileName?>] = [:]
         for copy in copies {
             events(.progress(RunProgress(phase: .checking)))
@@ -94,7 +108,7 @@ struct PruneExecution: Sendable {
     /// leaves repositories that are whole, and the next prune or catch-up goes on. Gives the new
     /// files, each of them read back from every drive.
     @discardableResult
-    func run(_ plan: PrunePlan) async throws -> [FileName] {
+    package func run(_ plan: PrunePlan) async throws -> [FileName] {
         let mirror = MirroredBackend(copies)
         let pruning = pruning(on: mirror)
         let events = events
@@ -109,7 +123,7 @@ struct PruneExecution: Sendable {
         }
         let now = clock.now()
         for copy in copies {
-            try requireLock(copy)
+            try await requireLock(copy)
             try await copy.bury(plan.retired, at: now)
         }
         for copy in copies { try await retire(plan.retired, from: copy, at: now) }
@@ -121,7 +135,7 @@ struct PruneExecution: Sendable {
     private func retire(
         _ files: [FileName], from copy: DriveBackend, at time: Timestamp
     ) async throws(BackendError) {
-        try requireLock(copy)
+        try await requireLock(copy)
         let expected = try await Self.files(of: copy).subtracting(files)
         try await copy.retire(files, at: time)
         guard try await Self.files(of: copy) == expected else {
@@ -163,9 +177,12 @@ struct PruneExecution: Sendable {
         }
     }
 
-    private func requireLock(_ copy: DriveBackend) throws(BackendError) {
-        guard isTrusted(copy.drive.id) else {
-            throw BackendError(.locked, "its lock could not be kept fresh", drive: copy.drive.id)
+    /// Others may have begun to build on what is about to go as soon as our lock is away.
+    private func requireLock(_ copy: DriveBackend) async throws(BackendError) {
+        guard await isTrusted(copy.drive.id) else {
+            throw BackendError(
+                .locked, "its lock was taken away or could not be kept fresh",
+                drive: copy.drive.id)
         }
     }
 }

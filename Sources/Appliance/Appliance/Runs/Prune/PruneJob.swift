@@ -84,7 +84,7 @@ struct PruneJob: Sendable {
         try refuseFewDrives(hold)
         var execution = PruneExecution(
             copies: hold.copies, key: hold.key, gone: hold.gone, clock: box.clock,
-            isTrusted: { !hold.untrusted.contains($0) }, events: events)
+            isTrusted: { await hold.isConfirmed($0) }, events: events)
         execution.options = await options(hold.copies)
         try await execution.verify(readsAll: request.readsAll)
         let plan = try await execution.plan()
