@@ -115,9 +115,18 @@ let programs: [Target] = [
 
 let simulators: [Target] = [
     .target(name: "CSimulatedLibUSB", path: "Sources/Simulators/CSimulatedLibUSB"),
+    .systemLibrary(
+        name: "CPhoneCrypto", path: "Sources/Simulators/CPhoneCrypto", pkgConfig: "libcrypto",
+        providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
+        name: "CPhoneTLS", path: "Sources/Simulators/CPhoneTLS", pkgConfig: "libssl",
+        providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
+        name: "CPhoneSQLite", path: "Sources/Simulators/CPhoneSQLite", pkgConfig: "sqlite3",
+        providers: [.apt(["libsqlite3-dev"])]),
     .target(
-        name: "SimulatedPhones", path: "Sources/Simulators/SimulatedPhones",
-        swiftSettings: optimised),
+        name: "SimulatedPhones", dependencies: ["CPhoneCrypto", "CPhoneSQLite", "CPhoneTLS"],
+        path: "Sources/Simulators/SimulatedPhones", swiftSettings: optimised),
 ]
 
 /// The tests of one target, in `Tests/<target>Tests`.
@@ -167,7 +176,7 @@ let testing: [Target] = [
         with: [
             "BackupCore", "ControlAPI", "Appliance", "ResticFormat", "ResticRepository", "Drives",
         ]),
-    tests("SimulatedPhones", with: ["SimulatedPhones"]),
+    tests("SimulatedPhones", with: ["SimulatedPhones", "holdfast-simulator"]),
     .executableTarget(
         name: "store-benchmark",
         dependencies: [

@@ -53,7 +53,11 @@ struct Layer {
             bought: ["GRDB", "Logging", "Yams", "Foundation"]),
         Layer(
             name: "SimulatedPhones", folder: "Sources/Simulators/SimulatedPhones",
-            mayImport: ["BackupCore", "BlockingThread", "CSystem"], bought: ["Foundation"]),
+            mayImport: [
+                "BackupCore", "BlockingThread", "CPhoneCrypto", "CPhoneSQLite", "CPhoneTLS",
+                "CSystem",
+            ],
+            bought: ["Foundation"]),
         Layer(
             name: "holdfast", folder: "Sources/Programs/holdfast",
             mayImport: ["Appliance", "ControlAPI", "BackupCore"], bought: ["ArgumentParser"],
@@ -70,7 +74,8 @@ struct Layer {
 
     /// C libraries of others: each has one Swift file that knows it.
     static let foreignLibraries: Set<String> = [
-        "CLibMTP", "CLibUSB", "CZstd", "CLibCrypto", "CQRencode",
+        "CLibMTP", "CLibUSB", "CZstd", "CLibCrypto", "CQRencode", "CPhoneCrypto", "CPhoneSQLite",
+        "CPhoneTLS",
     ]
 
     /// The modules a file of this layer may name. The core names none at all.

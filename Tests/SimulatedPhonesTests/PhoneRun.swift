@@ -47,14 +47,21 @@ struct ProgramResult {
     ) throws -> ProgramResult {
         // A file instead of a pipe: a program that daemonises would keep a pipe open.
         let path = folder + "/output-" + UUID().uuidString
-        let command = ["/usr/bin/timeout", "-k", "5", "60", program] + arguments
-        let variables = environment.merging([
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TZ": "UTC", "LC_ALL": "C.UTF-8",
-        ]) { ours, _ in ours }
         let exitCode = try Spawn.run(
-            command, variables: variables.map { "\($0.key)=\($0.value)" }, output: path)
+            command(program, arguments), variables: variables(environment), output: path)
         let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
         return ProgramResult(output: String(decoding: bytes, as: UTF8.self), exitCode: exitCode)
+    }
+
+    /// With a limit, so that no test can hang.
+    static func command(_ program: String, _ arguments: [String]) -> [String] {
+        ["/usr/bin/timeout", "-k", "5", "60", program] + arguments
+    }
+
+    static func variables(_ environment: [String: String]) -> [String] {
+        environment.merging([
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TZ": "UTC", "LC_ALL": "C.UTF-8",
+        ]) { ours, _ in ours }.map { "\($0.key)=\($0.value)" }
     }
 
     static func isInstalled(_ program: String) -> Bool {

@@ -11,6 +11,13 @@ enum Spawn {
     static func run(
         _ command: [String], variables: [String], output: String
     ) throws -> Int32 {
+        try wait(for: start(command, variables: variables, output: output))
+    }
+
+    /// Starts it only; gives its process id, which `wait` takes.
+    static func start(
+        _ command: [String], variables: [String], output: String
+    ) throws -> pid_t {
         var actions = unsafe posix_spawn_file_actions_t()
         // Sound: the actions are made, filled and destroyed here; the strings outlive the call.
         unsafe posix_spawn_file_actions_init(&actions)
@@ -29,6 +36,11 @@ enum Spawn {
         var child: pid_t = 0
         let code = unsafe posix_spawn(&child, command[0], &actions, nil, &words, &settings)
         guard code == 0 else { throw Failed(code: code) }
+        return child
+    }
+
+    /// The exit code, or 128 and the number of the signal.
+    static func wait(for child: pid_t) throws -> Int32 {
         var status: Int32 = 0
         // Sound: waitpid writes one Int32 into the local variable.
         while unsafe waitpid(child, &status, 0) < 0 {

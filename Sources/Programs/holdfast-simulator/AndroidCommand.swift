@@ -73,20 +73,13 @@ struct AndroidCommand: ParsableCommand {
     }
 
     func run() throws {
-        // Signals are waited for below; threads inherit the mask, so it comes first.
-        var signals = sigset_t()
-        // Sound: the calls fill and read the local set.
-        unsafe sigemptyset(&signals)
-        unsafe sigaddset(&signals, SIGINT)
-        unsafe sigaddset(&signals, SIGTERM)
-        unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
-
+        let end = EndOfRun()
         let phone = try SimulatedAndroidPhone(
             options: options(), storages: storages(), directory: dir, library: library)
-        announce(phone)
-        var received: Int32 = 0
-        // Sound: sigwait writes the number into the local variable.
-        unsafe sigwait(&signals, &received)
+        Announcement.print(
+            environment: phone.environment, controls: [phone.places.controlSocket],
+            asExports: printEnv)
+        end.wait()
         phone.stop()
     }
 
@@ -140,20 +133,5 @@ struct AndroidCommand: ParsableCommand {
             return ScriptedContent(try ContentScript(json: Array(data)))
         }
         return GeneratedContent(files: try TreeCommand.files(generate ?? ""))
-    }
-
-    private func announce(_ phone: SimulatedAndroidPhone) {
-        if printEnv {
-            for (key, value) in phone.environment.sorted(by: { $0.key < $1.key }) {
-                print("export \(key)='\(value)'")
-            }
-            print("export HOLDFAST_SIMULATOR_CONTROL='\(phone.places.controlSocket)'")
-        } else {
-            var ready = phone.environment
-            ready["control"] = phone.places.controlSocket
-            print(PhoneControl.encoded(ready))
-        }
-        // Whoever waits for the line reads it through a pipe.
-        fflush(nil)
     }
 }

@@ -7,8 +7,17 @@ struct ControlCommand: ParsableCommand {
         commandName: "control",
         abstract: "Lock, unplug or question a running phone.",
         discussion: """
-            Commands: lock, unlock, unplug, replug, unplug-after BYTES, freeze, thaw, status, \
-            reset-counters, set battery|bandwidth|latency|urb-latency|object-latency VALUE.
+            Any phone: lock, unlock, unplug, replug, unplug-after BYTES, status, reset-counters, \
+            set battery|bandwidth|latency VALUE.
+            Android: freeze, thaw, set urb-latency|object-latency VALUE.
+            iPhone: before-first-unlock, trust, deny, enter-passcode, cancel-passcode, \
+            forget-hosts, restart, unplug-after BYTES SERVICE, unplug-at STAGE, \
+            silence SERVICE SECONDS, post NOTIFICATION, afc-fault KIND [COUNT], \
+            value DOMAIN KEY VALUE, set trust|passcode|free|find-my VALUE, \
+            backup status, backup use PERCENT, backup digest [plain], backup export FOLDER, \
+            backup fault clear|no-response|keep-snapshot, backup fault error CODE STAGE, \
+            backup fault hang|leave STAGE, backup fault silence SECONDS STAGE, \
+            backup fault hostile KIND STAGE, backup fault file-error BLOCK PATH.
             """)
 
     @Argument(help: "The phone's control socket, or the folder given as --dir.")
@@ -19,7 +28,7 @@ struct ControlCommand: ParsableCommand {
     var bay: Int?
 
     func validate() throws {
-        guard words == ["status"] || PhoneCommand(words: words) != nil else {
+        guard PhoneControl.isCommand(words) else {
             throw ValidationError("Unknown command: \(words.joined(separator: " "))")
         }
     }

@@ -5,6 +5,8 @@ import ArgumentParser
 struct HoldfastSimulator: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "holdfast-simulator",
-        abstract: "Simulated phones that unmodified programs can reach over USB/IP.",
-        subcommands: [AndroidCommand.self, ControlCommand.self, TreeCommand.self])
+        abstract: "Simulated phones that unmodified programs can reach.",
+        subcommands: [
+            AndroidCommand.self, IPhoneCommandLine.self, ControlCommand.self, TreeCommand.self,
+        ])
 }

@@ -50,23 +50,12 @@ package final class FolderContent: PhoneContent {
 
     package func children(of folder: UInt64) throws(ContentProblem) -> [ContentEntry] {
         let parent = try path(of: folder)
-        // Sound: the stream is checked, used on this thread only and closed below.
-        guard let directory = unsafe opendir(parent) else {
+        guard let names = directoryNames(at: parent) else {
             throw ContentProblem(.invalidObjectHandle)
         }
-        defer { unsafe closedir(directory) }
-        var entries: [ContentEntry] = []
-        // Sound: an entry is read before the next call to readdir replaces it.
-        while let entry = unsafe readdir(directory) {
-            let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name == "." || name == ".." { continue }
-            if let found = self.entry(at: parent + "/" + name, named: name) {
-                entries.append(found)
-            }
-        }
-        return entries.sorted { $0.name.lexicographicallyPrecedes($1.name) }
+        return names.filter { $0 != "." && $0 != ".." }
+            .compactMap { entry(at: parent + "/" + $0, named: $0) }
+            .sorted { $0.name.lexicographicallyPrecedes($1.name) }
     }
 
     private func entry(at path: String, named name: String) -> ContentEntry? {
@@ -137,6 +126,22 @@ package final class FolderContent: PhoneContent {
             nodes.paths[node] = String(new)
         }
     }
+}
+
+/// The names in a folder of this machine in no order, "." and ".." among them; nil, and errno,
+/// when it cannot be read.
+func directoryNames(at path: String) -> [String]? {
+    // Sound: the stream is checked, used on this thread only and closed below.
+    guard let directory = unsafe opendir(path) else { return nil }
+    defer { unsafe closedir(directory) }
+    var names: [String] = []
+    // Sound: an entry is read before the next call to readdir replaces it.
+    while let entry = unsafe readdir(directory) {
+        unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+            names.append(unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self))
+        }
+    }
+    return names
 }
 
 /// Reads a file of the disk; its size is the one at opening.

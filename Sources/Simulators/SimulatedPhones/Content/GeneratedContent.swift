@@ -97,7 +97,7 @@ package enum TreeWriter {
         let descriptor = unsafe Glibc.open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw ContentProblem(.generalError) }
         defer { close(descriptor) }
-        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        var buffer = [UInt8](repeating: 0, count: Int(min(file.content.byteCount, 1 << 20)))
         var offset: UInt64 = 0
         while offset < file.content.byteCount {
             let count = Int(min(UInt64(buffer.count), file.content.byteCount - offset))
@@ -108,7 +108,7 @@ package enum TreeWriter {
             }
             offset += UInt64(count)
         }
-        let moment = timespec(tv_sec: Int(file.modified), tv_nsec: 0)
+        let moment = timespec(tv_sec: Int(file.modified), tv_nsec: file.nanoseconds)
         let times = [moment, moment]
         // Sound: futimens reads the two elements of the array.
         guard unsafe futimens(descriptor, times) == 0 else { throw ContentProblem(.generalError) }

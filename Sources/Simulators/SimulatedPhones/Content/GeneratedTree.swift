@@ -43,6 +43,8 @@ package struct GeneratedFile: Sendable {
     package var path: String
     /// Last change, seconds since 1970.
     package var modified: Int64
+    /// Nanoseconds to add; Android's protocol has none.
+    package var nanoseconds = 0
     /// Its bytes.
     package var content: DeterministicBytes
 }

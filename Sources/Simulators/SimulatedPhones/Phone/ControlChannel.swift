@@ -4,12 +4,15 @@ import Foundation
 final class ControlServer: Sendable {
     private let listener: ListeningSocket
 
-    init(path: String, controller: PhoneController) throws(SocketProblem) {
+    /// `answer` takes the words of a line and gives JSON; nil when they are no command.
+    init(
+        path: String, answer: @escaping @Sendable (_ words: [String]) -> String?
+    ) throws(SocketProblem) {
         let listener = try ListeningSocket(path: path)
         self.listener = listener
         Thread.detachNewThread {
             while let client = listener.accept() {
-                Thread.detachNewThread { Self.serve(client, controller) }
+                Thread.detachNewThread { Self.serve(client, answer) }
             }
         }
     }
@@ -18,17 +21,10 @@ final class ControlServer: Sendable {
         listener.end()
     }
 
-    private static func serve(_ client: StreamSocket, _ controller: PhoneController) {
+    private static func serve(_ client: StreamSocket, _ answer: ([String]) -> String?) {
         while let line = client.receiveLine(limit: 4096) {
             let words = String(decoding: line, as: UTF8.self).split(separator: " ").map(String.init)
-            var reply = #"{"ok":true}"#
-            if words == ["status"] {
-                reply = PhoneControl.encoded(controller.status)
-            } else if let command = PhoneCommand(words: words) {
-                controller.perform(command)
-            } else {
-                reply = #"{"ok":false,"error":"unknown command"}"#
-            }
+            let reply = answer(words) ?? #"{"ok":false,"error":"unknown command"}"#
             guard client.send(Array(reply.utf8) + [0x0A]) else { return }
         }
     }
@@ -36,6 +32,15 @@ final class ControlServer: Sendable {
 
 /// The other end of the control socket.
 package enum PhoneControl {
+    /// The answer to a command that was carried out.
+    static let done = #"{"ok":true}"#
+
+    /// Whether some phone would take the words.
+    package static func isCommand(_ words: [String]) -> Bool {
+        words == ["status"] || PhoneCommand(words: words) != nil
+            || IPhoneCommand(words: words) != nil || BackupCommand(control: words) != nil
+    }
+
     /// Sends a command to the phone and returns its line of JSON. `place` is a control socket
     /// or the folder of a run with one phone, or with `bay` one of several.
     package static func send(

@@ -3,6 +3,14 @@ struct PhoneController: Sendable {
     let link: PhoneLink
     let state: PhoneState
 
+    /// The answer to a line of the control socket.
+    func answer(_ words: [String]) -> String? {
+        if words == ["status"] { return PhoneControl.encoded(status) }
+        guard let command = PhoneCommand(words: words) else { return nil }
+        perform(command)
+        return PhoneControl.done
+    }
+
     func perform(_ command: PhoneCommand) {
         switch command {
         case .lock: for id in state.lock() { post(.storeRemoved, id) }

@@ -33,7 +33,7 @@ package final class SimulatedAndroidPhone: Sendable {
         server = try USBIPServer(
             path: places.usbSocket, tcpPort: options.tcpPort, device: front)
         let controller = PhoneController(link: link, state: state)
-        control = try ControlServer(path: places.controlSocket, controller: controller)
+        control = try ControlServer(path: places.controlSocket, answer: controller.answer)
         Thread.detachNewThread {
             MTPResponder(link: link, state: state, storages: storages, options: options).run()
         }

@@ -26,14 +26,15 @@ final class StreamSocket: Sendable {
         return got == 0
     }
 
-    /// Sends the first `count` bytes; false when the other side is gone.
-    func send(_ bytes: [UInt8], count: Int) -> Bool {
-        // Sound: the pointer is used within the closure, `count` is at most the buffer's.
+    /// Sends `count` bytes from `start` on; false when the other side is gone.
+    func send(_ bytes: [UInt8], from start: Int = 0, count: Int) -> Bool {
+        // Sound: the pointer is used within the closure, `end` is at most the buffer's.
         unsafe bytes.withUnsafeBytes { buffer in
-            var sent = 0
-            while sent < min(count, buffer.count) {
+            var sent = start
+            let end = min(start + count, buffer.count)
+            while sent < end {
                 let result = unsafe Glibc.send(
-                    descriptor, buffer.baseAddress?.advanced(by: sent), count - sent,
+                    descriptor, buffer.baseAddress?.advanced(by: sent), end - sent,
                     Int32(MSG_NOSIGNAL))
                 if result < 0, errno == EINTR { continue }
                 guard result > 0 else { return false }
@@ -63,6 +64,29 @@ final class StreamSocket: Sendable {
             return true
         }
         return whole ? bytes : nil
+    }
+
+    /// What has arrived, at most `limit` bytes, waiting for the first one; nil when the stream
+    /// has ended.
+    func receive(upTo limit: Int) -> [UInt8]? {
+        // Sound: recv writes at most `limit` bytes into a buffer of that capacity.
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
+            var result = -1
+            repeat {
+                result = unsafe recv(descriptor, buffer.baseAddress, limit, 0)
+            } while result < 0 && errno == EINTR
+            count = max(0, result)
+        }
+        return bytes.isEmpty ? nil : bytes
+    }
+
+    /// Whether bytes, or the stream's end, arrive before the time is over.
+    func canReceive(within duration: Duration) -> Bool {
+        let (seconds, attoseconds) = duration.components
+        let milliseconds = seconds &* 1000 &+ attoseconds / 1_000_000_000_000_000
+        var question = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        // Sound: poll reads and writes one structure.
+        return unsafe poll(&question, 1, Int32(clamping: milliseconds)) > 0
     }
 
     /// Bytes up to a line feed (not included); at most `limit`. Nil when the stream ended first.
