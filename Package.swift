@@ -52,6 +52,13 @@ let devices: [Target] = [
     .target(
         name: "AndroidMTP", dependencies: ["BackupCore", "CLibMTP"],
         path: "Sources/Devices/AndroidMTP", exclude: ["README.md"], swiftSettings: strict),
+    .systemLibrary(
+        name: "CLibIMobileDevice", path: "Sources/Devices/CLibIMobileDevice",
+        pkgConfig: "libimobiledevice-1.0", providers: [.apt(["libimobiledevice-dev"])]),
+    .target(
+        name: "ApplePhone",
+        dependencies: ["BackupCore", "BlockingThread", "CLibIMobileDevice", "CSystem"],
+        path: "Sources/Devices/ApplePhone", swiftSettings: strict),
     .target(
         name: "DeviceWorker", dependencies: ["BackupCore", "BlockingThread", "CSystem"],
         path: "Sources/Devices/DeviceWorker", swiftSettings: strict),
@@ -60,7 +67,12 @@ let devices: [Target] = [
 let engine: [Target] = [
     .target(
         name: "BackupEngine", dependencies: ["BackupCore"], path: "Sources/Engine/BackupEngine",
-        swiftSettings: strict)
+        swiftSettings: strict),
+    .target(
+        name: "AppleBackup",
+        dependencies: [
+            "ApplePhone", "BackupCore", "BackupEngine", "BlockingThread", "ResticFormat", grdb,
+        ], path: "Sources/Engine/AppleBackup", swiftSettings: strict),
 ]
 
 let repository: [Target] = [
@@ -94,7 +106,7 @@ let appliance: [Target] = [
         dependencies: [
             "BackupCore", "BlockingThread", "CQRencode", "CSystem", "ControlAPI", "ResticFormat",
             "ResticRepository", "Drives", "BackupEngine", "DeviceWorker", "AndroidMTP",
-            "USBPresence", grdb, logging, yams,
+            "AppleBackup", "ApplePhone", "USBPresence", grdb, logging, yams,
         ],
         path: "Sources/Appliance/Appliance", swiftSettings: strict),
 ]
@@ -143,7 +155,8 @@ let testing: [Target] = [
     .executableTarget(
         name: "device-worker-test-helper",
         dependencies: [
-            "AndroidMTP", "BackupCore", "DeviceTestKit", "DeviceWorker", "USBPresence",
+            "AndroidMTP", "ApplePhone", "BackupCore", "DeviceTestKit", "DeviceWorker",
+            "USBPresence",
         ],
         path: "Tests/DeviceWorkerTests/Helper", swiftSettings: tested),
     tests("BackupCore", with: ["BackupCore"]),
@@ -159,9 +172,21 @@ let testing: [Target] = [
             "device-worker-test-helper",
         ]),
     tests(
+        "ApplePhone",
+        with: [
+            "ApplePhone", "BackupCore", "DeviceTestKit", "DeviceWorker", "SimulatedPhones",
+            "TestKit", "device-worker-test-helper", grdb,
+        ]),
+    tests(
         "DeviceWorker",
-        with: ["BackupCore", "DeviceTestKit", "DeviceWorker", "device-worker-test-helper"]),
+        with: [
+            "BackupCore", "BackupEngine", "DeviceTestKit", "DeviceWorker", "TestKit",
+            "device-worker-test-helper",
+        ]),
     tests("BackupEngine", with: ["BackupCore", "BackupEngine", "TestKit"]),
+    tests(
+        "AppleBackup",
+        with: ["AppleBackup", "ApplePhone", "BackupCore", "BackupEngine", "TestKit", grdb]),
     tests("ResticFormat", with: ["BackupCore", "ResticFormat"]),
     tests(
         "ResticRepository",

@@ -20,7 +20,7 @@ final class SimulatedSession {
         phone = try SimulatedAndroidPhone(
             options: options, storages: storages, directory: directory)
         family = WorkerFamily(
-            program: helperProgram(environment: phone.environment), clock: clock,
+            .android, program: helperProgram(environment: phone.environment), clock: clock,
             deadlines: deadlines)
     }
 

@@ -37,6 +37,25 @@ import Testing
         #expect(await world.repository.statistics() == before)
     }
 
+    @Test func photosThatAreOnlyInTheCloudAreSaidAndAskedForOnlyWhenSomethingChanged() async throws
+    {
+        let world = World.filled(files: 5)
+        world.phone.setOnlyInCloud(12)
+        let first = await world.backup()
+        #expect(first.onlyInCloud == 12)
+        #expect(
+            first.messages.last
+                == "12 photos and videos exist only in iCloud and cannot be copied.")
+        #expect(first.exitCode == .done)
+        world.phone.setOnlyInCloud(99)
+        let second = await world.backup()
+        #expect(second.onlyInCloud == 12)
+        #expect(second.snapshots.first?.snapshot.tree == first.snapshots.first?.snapshot.tree)
+        #expect(world.phone.cloudQuestions == 1)
+        world.phone.put("Internal/DCIM/Camera/new.jpg", [1, 2, 3])
+        #expect(await world.backup().onlyInCloud == 99)
+    }
+
     @Test func oneNewPhotoIsTheOnlyOneRead() async throws {
         let world = World.filled(files: 30)
         await world.backup()

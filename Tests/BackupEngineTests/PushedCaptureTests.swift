@@ -77,4 +77,36 @@ import Testing
         let second = await world.backup { $0.capture = .backup }
         #expect(first.snapshots.first?.snapshot.tree == second.snapshots.first?.snapshot.tree)
     }
+
+    @Test func whatThePhoneCouldNotGiveIsNamed() async throws {
+        let world = world { try await Self.put([1], "Backup/x/one", $0) }
+        var capture = ScriptedPushedCapture { try await Self.put([1], "Backup/x/one", $0) }
+        let path = EntryPath(text: "Backup/x/two")
+        capture.result.skipped = [.init(path: path, reason: "Permission denied.")]
+        capture.result.skippedCount = 3
+        world.phone.setPushed(capture)
+        let report = await world.backup { $0.capture = .backup }
+        #expect(report.exitCode == .someUnreadable)
+        #expect(report.skipped.map(\.path) == [path])
+        #expect(report.files.skipped == 3)
+        #expect(report.files.new == 1)
+        #expect(report.snapshots.count == 1)
+    }
+
+    @Test func aRepositoryThatFailsIsNotThePhonesFault() async throws {
+        let world = world { _ in }
+        world.phone.setPushed(FailingCapture())
+        let report = await world.backup { $0.capture = .backup }
+        #expect(report.exitCode == .driveFull)
+        #expect(report.snapshots.isEmpty)
+    }
+}
+
+/// A capture during which the drives fill up.
+private struct FailingCapture: PushedCapture {
+    func perform(
+        _ job: PushedJob, over builder: any SnapshotBuilder, events: @escaping RunEventSink
+    ) async throws(SaveError) -> PushedResult {
+        throw .repository(RepositoryError(BackendError(.full, "the drive is full")))
+    }
 }

@@ -207,7 +207,7 @@ import Testing
         let error = await deviceError {
             try await WorkerSession(
                 program: WorkerProgram(executable: "/nonexistent", arguments: ["x"]),
-                command: .presence, clock: StandingClock())
+                command: .presence(.android), clock: StandingClock())
         }
         #expect(error?.code == .workerEnded)
         #expect(error?.detail.contains("code 127") == true)
@@ -242,20 +242,22 @@ import Testing
     }
 
     @Test func detectionWorksOnWhateverBusThereIs() async throws {
-        let family = WorkerFamily(program: helperProgram(), clock: StandingClock())
+        let family = WorkerFamily(.android, program: helperProgram(), clock: StandingClock())
         // None on a machine without phones or without a bus; never an error.
         #expect(try await family.detect().allSatisfy { $0.family == .android })
     }
 
     @Test(arguments: [
-        ["presence"], ["android-mtp", "1", "255", "65535", "4"],
+        ["presence", "android"], ["presence", "iphone"],
+        ["android-mtp", "1", "255", "65535", "4"], ["apple-phone", "4294967295"],
     ])
     func commandsComeBackFromTheirArguments(arguments: [String]) {
         #expect(WorkerCommand(arguments: arguments)?.arguments == arguments)
     }
 
     @Test(arguments: [
-        [], ["presence", "x"], ["android-mtp", "1", "256", "1", "1"], ["android-mtp"], ["other"],
+        [], ["presence"], ["presence", "x"], ["android-mtp", "1", "256", "1", "1"],
+        ["android-mtp"], ["apple-phone"], ["apple-phone", "-1"], ["other"],
     ])
     func otherArgumentsAreNoCommand(arguments: [String]) {
         #expect(WorkerCommand(arguments: arguments) == nil)

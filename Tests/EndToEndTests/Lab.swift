@@ -8,6 +8,7 @@ import Testing
 final class Lab {
     let folder: String
     private(set) var phones: [Phone] = []
+    private var iPhone: IPhone?
     /// Where drives are, by letter; a test may mount something there before ``setUp()``.
     let driveNames: [String]
     private var mounts: [String] = []
@@ -40,6 +41,7 @@ final class Lab {
 
     deinit {
         for phone in phones { phone.end() }
+        iPhone?.end()
         for mount in mounts.reversed() { TemporaryMount.unmount(mount) }
         // Names at the length limit are removed too; what stays costs room, never a result.
         try? FileManager.default.removeItem(atPath: folder)
@@ -89,6 +91,13 @@ final class Lab {
 
     var phone: Phone { phones[0] }
 
+    /// Plugs the lab's one iPhone in.
+    func plugInIPhone(_ options: [String] = []) throws -> IPhone {
+        let phone = try IPhone(in: folder, options)
+        iPhone = phone
+        return phone
+    }
+
     // MARK: Programs
 
     private var base: [String: String] {
@@ -102,6 +111,8 @@ final class Lab {
         base.merging([
             "LD_LIBRARY_PATH": folder + "/sim/lib", "HOLDFAST_USBIP": folder + "/sim/usb",
             "HOLDFAST_CONFIG": config,
+            // Also where there is none: this machine's own phones are nobody's business here.
+            "USBMUXD_SOCKET_ADDRESS": "UNIX:" + IPhone.directory(folder) + "/usbmuxd",
         ]) { $1 }
     }
 

@@ -36,7 +36,7 @@ enum CodeRules {
 
     /// One file puts the device families together; nothing else above them knows which there are.
     static func composition(_ sources: [SwiftSource]) -> [String] {
-        let families: Set<String> = ["AndroidMTP", "USBPresence", "DeviceWorker"]
+        let families: Set<String> = ["AndroidMTP", "ApplePhone", "USBPresence", "DeviceWorker"]
         return sources.filter { Layer.of($0.path)?.name == "Appliance" }.flatMap { source in
             importedModules(source)
                 .filter { families.contains($0.module) && fileStem(source.path) != "Composition" }

@@ -27,11 +27,19 @@ struct Layer {
             name: "AndroidMTP", folder: "Sources/Devices/AndroidMTP",
             mayImport: ["BackupCore", "BlockingThread", "CLibMTP"]),
         Layer(
+            name: "ApplePhone", folder: "Sources/Devices/ApplePhone",
+            mayImport: ["BackupCore", "BlockingThread", "CLibIMobileDevice", "CSystem"]),
+        Layer(
             name: "DeviceWorker", folder: "Sources/Devices/DeviceWorker",
             mayImport: ["BackupCore", "BlockingThread", "CSystem"]),
         Layer(
             name: "BackupEngine", folder: "Sources/Engine/BackupEngine",
             mayImport: ["BackupCore"]),
+        Layer(
+            name: "AppleBackup", folder: "Sources/Engine/AppleBackup",
+            mayImport: [
+                "ApplePhone", "BackupCore", "BackupEngine", "BlockingThread", "ResticFormat",
+            ], bought: ["GRDB", "Foundation"]),
         Layer(
             name: "ResticFormat", folder: "Sources/Repository/ResticFormat",
             mayImport: ["BackupCore", "CZstd", "CLibCrypto"]),
@@ -47,7 +55,8 @@ struct Layer {
             name: "Appliance", folder: "Sources/Appliance/Appliance",
             mayImport: [
                 "BackupCore", "BlockingThread", "CQRencode", "CSystem", "USBPresence",
-                "AndroidMTP", "DeviceWorker", "BackupEngine", "ResticFormat", "ResticRepository",
+                "AndroidMTP", "AppleBackup", "ApplePhone", "DeviceWorker", "BackupEngine",
+                "ResticFormat", "ResticRepository",
                 "Drives", "ControlAPI",
             ],
             bought: ["GRDB", "Logging", "Yams", "Foundation"]),

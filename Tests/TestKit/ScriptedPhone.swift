@@ -102,6 +102,8 @@ package final class ScriptedPhone: Sendable {
         var isGone = false
         var onCall: (@Sendable (Int) -> Void)?
         var pushed: (any PushedCapture)?
+        var onlyInCloud: UInt64?
+        var cloudQuestions = 0
     }
 
     let state: Mutex<State>
@@ -172,6 +174,14 @@ package final class ScriptedPhone: Sendable {
 
     /// Another phone is plugged in from now on.
     package func becomeAnother() { state.withLock { $0.identity = "other\nmodel" } }
+
+    /// The photos it says are only in the cloud; nil when it does not tell.
+    package func setOnlyInCloud(_ count: UInt64?) {
+        state.withLock { $0.onlyInCloud = count }
+    }
+
+    /// How often it was asked for them.
+    package var cloudQuestions: Int { state.withLock { $0.cloudQuestions } }
 
     /// The backup capture that this phone drives.
     package func setPushed(_ capture: (any PushedCapture)?) {

@@ -4,6 +4,8 @@ package import BackupCore
 package struct ScriptedPushedCapture: PushedCapture {
     private let script: @Sendable (any SnapshotBuilder) async throws -> Void
     private let ending: DeviceError?
+    /// What the capture tells at its end.
+    package var result = PushedResult()
 
     /// Runs `script`; then the phone says that it succeeded, or `ending`. An error that the script
     /// throws is the phone's `protocolViolation` unless it is a ``DeviceError``.
@@ -15,14 +17,17 @@ package struct ScriptedPushedCapture: PushedCapture {
         self.ending = ending
     }
 
-    package func run(into builder: any SnapshotBuilder) async throws(DeviceError) {
+    package func perform(
+        _ job: PushedJob, over builder: any SnapshotBuilder, events: @escaping RunEventSink
+    ) async throws(SaveError) -> PushedResult {
         do {
             try await script(builder)
         } catch let error as DeviceError {
-            throw error
+            throw .source(error)
         } catch {
-            throw DeviceError(.protocolViolation, "\(error)")
+            throw .source(DeviceError(.protocolViolation, "\(error)"))
         }
-        if let ending { throw ending }
+        if let ending { throw .source(ending) }
+        return result
     }
 }

@@ -67,6 +67,14 @@ final class ScriptedSession: DeviceSession, MediaSource {
         }
     }
 
+    func onlyInCloud() async throws(DeviceError) -> UInt64? {
+        try checkPresent()
+        return phone.state.withLock { state in
+            state.cloudQuestions += 1
+            return state.onlyInCloud
+        }
+    }
+
     func list(_ folder: FolderReference) async throws(DeviceError) -> FolderListing {
         let place = try self.place(folder)
         do {

@@ -1,4 +1,5 @@
 import AndroidMTP
+import ApplePhone
 package import BackupCore
 import DeviceWorker
 import Glibc
@@ -30,7 +31,7 @@ package enum Composition {
     }
 
     private static func families(_ clock: any RunClock) -> [any DeviceFamily] {
-        [WorkerFamily(clock: clock)]
+        [WorkerFamily(.android, clock: clock), WorkerFamily(.iphone, clock: clock)]
     }
 
     /// A program's start and end: the worker it was started as, else `program`, whose code the
@@ -50,11 +51,17 @@ package enum Composition {
     /// back; nil when they ask for nothing we know.
     private static func serveAsWorker(_ arguments: [String]) -> Never? {
         switch WorkerCommand(arguments: arguments) {
-        case .presence: WorkerMain.serve { USBPhones.detect() }
+        case .presence(.android): WorkerMain.serve { USBPhones.detect() }
+        case .presence(.iphone):
+            WorkerMain.serve { ApplePhones.detect(onBus: USBPhones.iPhones()) }
         case .androidMTP(let bus, let address, let vendor, let product):
             WorkerMain.serve { alive throws(DeviceError) in
                 try LibMTPLane.open(
                     bus: bus, address: address, vendor: vendor, product: product, alive: alive)
+            }
+        case .applePhone(let device):
+            WorkerMain.serve { alive throws(DeviceError) in
+                try ApplePhoneLane.open(device: device, alive: alive)
             }
         case nil: nil
         }

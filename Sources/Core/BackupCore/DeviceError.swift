@@ -24,6 +24,10 @@ package struct DeviceError: Error, Explained, Hashable {
         case refused
         /// Not a phone this product supports, or not in a usable mode.
         case unsuitable
+        /// The phone found too little room: on the drives for a backup, on itself for a restore.
+        case noSpace
+        /// The backup's password is not the one that was given, or none was.
+        case wrongPassword
         /// The run was cancelled.
         case cancelled
     }
@@ -35,15 +39,19 @@ package struct DeviceError: Error, Explained, Hashable {
     package let detail: String
     /// The C library's or the protocol's own code, e.g. an MTP response.
     package let nativeCode: Int?
+    /// What a person can do, when more is known of it than the code tells; a sentence.
+    package let advice: String?
 
     /// An error; `detail` must already be harmless (see ``HostileText``).
     package init(
-        _ code: Code, _ detail: String, path: EntryPath? = nil, nativeCode: Int? = nil
+        _ code: Code, _ detail: String, path: EntryPath? = nil, nativeCode: Int? = nil,
+        advice: String? = nil
     ) {
         self.code = code
         self.detail = detail
         self.path = path
         self.nativeCode = nativeCode
+        self.advice = advice
     }
 
     /// Whether only one entry is lost and the session can go on.
@@ -68,7 +76,8 @@ package struct DeviceError: Error, Explained, Hashable {
     }
 
     package var whatToDo: String {
-        switch code {
+        if let advice { return advice }
+        return switch code {
         case .waitingForUser:
             "Unlock the phone, open its USB notification and choose File transfer."
         case .busy:
@@ -83,6 +92,8 @@ package struct DeviceError: Error, Explained, Hashable {
             "Open the file on the phone to see whether it is whole; the next run tries it again."
         case .refused: "Allow the connection on the phone, then plug it in again."
         case .unsuitable: "Choose File transfer on the phone, or plug in a supported phone."
+        case .noSpace: "Make room, then run it again."
+        case .wrongPassword: "Give the password that the phone's backups are encrypted with."
         case .cancelled: "Run it again when you are ready; it continues."
         }
     }
@@ -97,6 +108,8 @@ package struct DeviceError: Error, Explained, Hashable {
         case .unreadable, .wrongSize: .someUnreadable
         case .refused: .phoneRefused
         case .unsuitable: .phoneUnsuitable
+        case .noSpace: .driveFull
+        case .wrongPassword: .key
         case .cancelled: .interrupted
         }
     }

@@ -17,6 +17,21 @@ package protocol DeviceLane: ~Copyable {
     mutating func read(
         _ entry: PhoneEntry, emit: (UnsafeRawBufferPointer) -> Bool
     ) throws(DeviceError)
+    /// Lets the phone drive `job` over `tree`; returns only when the phone has said that it
+    /// succeeded and, for a backup, what it left proves it. See ``PushedCapture``.
+    mutating func drive(_ job: PushedJob, over tree: any CaptureTree) throws(DeviceError)
+    /// See ``MediaSource/onlyInCloud()``.
+    mutating func onlyInCloud() throws(DeviceError) -> UInt64?
     /// Ends the session politely.
     consuming func close()
+}
+
+extension DeviceLane where Self: ~Copyable {
+    package mutating func onlyInCloud() throws(DeviceError) -> UInt64? { nil }
+
+    package mutating func drive(
+        _ job: PushedJob, over tree: any CaptureTree
+    ) throws(DeviceError) {
+        throw DeviceError(.unsuitable, "This phone offers no backup of its own")
+    }
 }

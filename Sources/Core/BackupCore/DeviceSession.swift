@@ -87,8 +87,23 @@ package enum CaptureSource: Sendable {
 
 /// A capture that the phone drives.
 package protocol PushedCapture: Sendable {
-    /// Runs it into `builder`; returns only when the phone has said that it succeeded.
-    func run(into builder: any SnapshotBuilder) async throws(DeviceError)
+    /// Lets the phone do `job` over `builder`; returns only when the phone has said that it
+    /// succeeded and, after a backup, what it left proves it. `events` hears of waits for a person
+    /// and of progress, from one task. After an error the session can only be closed.
+    func perform(
+        _ job: PushedJob, over builder: any SnapshotBuilder, events: @escaping RunEventSink
+    ) async throws(SaveError) -> PushedResult
+}
+
+/// What a capture that the phone drove tells at its end.
+package struct PushedResult: Hashable, Sendable {
+    /// Files the phone could not give; the list is bounded.
+    package var skipped: [BackupReport.Skipped] = []
+    /// All of them, also those that are not named.
+    package var skippedCount = 0
+
+    /// Nothing was left out.
+    package init() {}
 }
 
 /// Files that the engine lists and reads, one call at a time.
@@ -101,6 +116,13 @@ package protocol MediaSource: Sendable {
     /// A file's content. It fails with `wrongSize` when it ends short of or beyond
     /// `entry.byteCount`, and with `unreadable` when the phone refuses this file only.
     func read(_ entry: PhoneEntry) async throws(DeviceError) -> ByteSource<DeviceError>
+    /// The photos and videos whose originals the phone keeps only in its maker's cloud, so that
+    /// no capture can contain them; nil when the phone does not tell.
+    func onlyInCloud() async throws(DeviceError) -> UInt64?
+}
+
+extension MediaSource {
+    package func onlyInCloud() async throws(DeviceError) -> UInt64? { nil }
 }
 
 /// One storage of a phone.

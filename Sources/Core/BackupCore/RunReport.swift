@@ -48,6 +48,9 @@ package struct BackupReport: Sendable {
     package var bytesRead: UInt64 = 0
     package var statistics = RepositoryStatistics()
     package var skipped: [Skipped] = []
+    /// Photos and videos whose originals the phone keeps only in its maker's cloud; nil when the
+    /// phone does not tell.
+    package var onlyInCloud: UInt64?
     /// Every outcome; the worst decides how the program ends.
     package var outcomes: Set<ExitCode> = []
     /// Sentences for people, most important first.

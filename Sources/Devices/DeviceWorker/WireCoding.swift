@@ -16,6 +16,15 @@ struct WireWriter {
         bytes.append(contentsOf: kept)
     }
 
+    /// Content with a length of 4 bytes.
+    mutating func content(_ value: [UInt8]) {
+        unsigned32(UInt32(clamping: value.count))
+        bytes.append(contentsOf: value)
+    }
+
+    /// Starts anew, keeping the memory.
+    mutating func clear() { bytes.removeAll(keepingCapacity: true) }
+
     /// Text as a blob of its UTF-8.
     mutating func text(_ value: String) { blob(Array(value.utf8), limit: WireLimit.text) }
 
@@ -51,6 +60,13 @@ struct WireReader {
     mutating func blob(limit: Int) throws(DeviceError) -> [UInt8] {
         let count = Int(try unsigned16())
         guard count <= limit else { throw .wireViolation("a text of \(count) bytes") }
+        return Array(try take(count))
+    }
+
+    /// Content of 1 to `limit` bytes.
+    mutating func content(limit: Int) throws(DeviceError) -> [UInt8] {
+        let count = Int(try unsigned32())
+        guard (1...limit).contains(count) else { throw .wireViolation("a piece of \(count) bytes") }
         return Array(try take(count))
     }
 

@@ -8,15 +8,14 @@ import BackupCore
 /// integers little endian, an optional is a byte 0 or 1 before its value.
 enum WireFormat {
     /// Raised whenever a frame changes its meaning; parent and worker must agree on it.
-    static let version: UInt16 = 1
+    static let version: UInt16 = 2
     static let headerLength = 9
 }
 
 /// The kinds of frame.
 ///
-/// 0x40 to 0x7F are kept for captures that the phone drives (mobilebackup2): there the worker asks
-/// (`list`, `read`, `put`, `move`, `remove`, `free bytes`) and the parent answers with a kind from
-/// 0xC0 to 0xFF, over the same frames.
+/// 0x40 to 0x7F are of captures that the phone drives (mobilebackup2): there the worker asks and
+/// the parent answers with a kind from 0xC0 to 0xFF. See ``PushOperation``.
 enum FrameKind: UInt8, CaseIterable {
     // Worker to parent.
     case hello = 0x01
@@ -31,6 +30,9 @@ enum FrameKind: UInt8, CaseIterable {
     case bytes = 0x14
     case finished = 0x15
     case phones = 0x16
+    case onlyInCloud = 0x17
+    /// What the phone wants done with the tree: ``PushOperation``s one behind the other.
+    case operations = 0x40
     // Parent to worker.
     case askAttributes = 0x80
     case askStorages = 0x81
@@ -38,6 +40,14 @@ enum FrameKind: UInt8, CaseIterable {
     case askRead = 0x83
     case cancel = 0x84
     case close = 0x85
+    case askDrive = 0x86
+    case askOnlyInCloud = 0x87
+    /// A part of a folder's entries.
+    case treeEntries = 0xC0
+    /// A piece of a stored file.
+    case treeBytes = 0xC1
+    /// How an operation went, and its value; the end of entries and pieces.
+    case treeAnswer = 0xC2
 }
 
 /// The bounds of everything in a frame.
@@ -48,6 +58,8 @@ enum WireLimit {
     static let text = 1024
     static let name = 4096
     static let notes = 64
+    /// Names in a path of a tree.
+    static let depth = 64
     static let storages = 64
     static let phones = 64
     /// Entries in one folder.

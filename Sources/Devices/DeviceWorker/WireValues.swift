@@ -9,6 +9,7 @@ extension WireWriter {
         optional(error.nativeCode) { writer, code in
             writer.unsigned64(UInt64(bitPattern: Int64(code)))
         }
+        optional(error.advice) { writer, advice in writer.text(advice) }
     }
 
     mutating func attributes(_ value: PhoneAttributes) {
@@ -78,7 +79,10 @@ extension WireReader {
         let native = try optional { reader throws(DeviceError) in
             Int(Int64(bitPattern: try reader.unsigned64()))
         }
-        return DeviceError(code, detail, nativeCode: native)
+        let advice = try optional { reader throws(DeviceError) in
+            HostileText.harmless(try reader.text())
+        }
+        return DeviceError(code, detail, nativeCode: native, advice: advice)
     }
 
     mutating func attributes() throws(DeviceError) -> PhoneAttributes {

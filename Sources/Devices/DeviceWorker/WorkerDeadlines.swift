@@ -15,6 +15,9 @@ package struct WorkerDeadlines: Sendable {
     package var wholeListing: Duration = .seconds(3600)
     /// For each piece of a file's content.
     package var readPiece: Duration = .seconds(60)
+    /// For the next word of a worker whose phone drives; the worker itself waits 15 minutes for a
+    /// silent phone and then says so.
+    package var driving: Duration = .seconds(1000)
     /// For the list of phones on the bus.
     package var presence: Duration = .seconds(20)
     /// For the polite end of a session, in real time: the last resort must not hang on a clock.

@@ -2,23 +2,23 @@ package import BackupCore
 import BlockingThread
 import Synchronization
 
-/// Android phones, each spoken with by a worker process of its own.
+/// Phones of one family, each spoken with by a worker process of its own.
 package struct WorkerFamily: DeviceFamily {
+    package let family: PhoneFamily
     private let program: WorkerProgram
     private let clock: any RunClock
     private let deadlines: WorkerDeadlines
 
     /// A family whose workers are `program`.
     package init(
-        program: WorkerProgram = .this, clock: any RunClock,
+        _ family: PhoneFamily, program: WorkerProgram = .this, clock: any RunClock,
         deadlines: WorkerDeadlines = WorkerDeadlines()
     ) {
+        self.family = family
         self.program = program
         self.clock = clock
         self.deadlines = deadlines
     }
-
-    package var family: PhoneFamily { .android }
 
     /// See ``DeviceFamily/detect()``. The bus is looked at in a worker, because descriptors are
     /// a stranger's bytes too.
@@ -26,7 +26,7 @@ package struct WorkerFamily: DeviceFamily {
         let thread = DedicatedThread(name: "worker-link")
         let found = Mutex<[DetectedPhone]>([])
         let call = WorkerCall(thread: thread, clock: clock, limit: deadlines.presence)
-        let link = try await call.start(program, WorkerCommand.presence.arguments) {
+        let link = try await call.start(program, WorkerCommand.presence(family).arguments) {
             link throws(DeviceError) in
             let frame = try link.answer(to: 0, .phones)
             let phones = try link.decode(frame) { reader throws(DeviceError) in
@@ -38,19 +38,17 @@ package struct WorkerFamily: DeviceFamily {
         }
         let patience = deadlines.close
         await thread.run { link.close(patience: patience) }
-        return found.withLock { $0 }
+        return found.withLock { $0.filter { $0.family == family } }
     }
 
     /// See ``DeviceFamily/open(_:)``. A phone that is busy is tried three times a second apart,
     /// one whose first opening failed in another way once more: libmtp leaves the USB interface
     /// claimed after a failure, so each try has a fresh process.
     package func open(_ phone: DetectedPhone) async throws(DeviceError) -> any DeviceSession {
-        guard case .usb(let bus, let address, let vendor, let product) = phone.address else {
-            throw DeviceError(.unsuitable, "This phone is not on the USB bus")
-        }
         if let reason = phone.unsuitable { throw DeviceError(.unsuitable, reason) }
-        let command = WorkerCommand.androidMTP(
-            bus: bus, address: address, vendor: vendor, product: product)
+        guard phone.family == family, let command = WorkerCommand(opening: phone) else {
+            throw DeviceError(.unsuitable, "This phone is not where it could be reached")
+        }
         var attempt = 1
         let start = clock.elapsed()
         while true {

@@ -208,6 +208,34 @@ extension WorkerLink {
         }
     }
 
+    /// Sends a frame as the answer to what the worker asked within `request`, waiting for room.
+    func answer(_ kind: FrameKind, request: UInt32, _ body: [UInt8]) throws(DeviceError) {
+        let descriptor = try openDescriptor()
+        let header = FrameHeader.encode(kind: kind, request: request, bodyLength: body.count)
+        for part in [header, body] {
+            var sent = 0
+            while sent < part.count {
+                if interruption.raised != nil { throw interrupted() }
+                let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
+                // Sound: the array lends its bytes; `sent` stays below its count.
+                let count = unsafe part.withUnsafeBytes {
+                    unsafe Glibc.send(
+                        descriptor, $0.baseAddress?.advanced(by: sent), $0.count - sent, flags)
+                }
+                if count >= 0 {
+                    sent += count
+                } else {
+                    switch wait(descriptor, for: POLLOUT) {
+                    case .ready: break
+                    case .ended: throw ended()
+                    case .interrupted: throw interrupted()
+                    }
+                }
+            }
+        }
+        lastSign.withLock { $0 = clock.elapsed() }
+    }
+
     private func send(_ kind: FrameKind, request: UInt32, _ body: [UInt8]) throws(DeviceError) {
         let descriptor = try openDescriptor()
         guard transmit(descriptor, kind, request, body) else { throw ended() }
@@ -268,11 +296,11 @@ extension WorkerLink {
 
     private enum Wait { case ready, ended, interrupted }
 
-    /// Waits for bytes or for an interruption, after a `recv` that had nothing.
-    private func wait(_ descriptor: Int32) -> Wait {
+    /// Waits for bytes (or for room) or for an interruption, after a call that found nothing.
+    private func wait(_ descriptor: Int32, for event: Int32 = POLLIN) -> Wait {
         guard errno == EAGAIN || errno == EINTR else { return .ended }
         var items = [
-            pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: descriptor, events: Int16(event), revents: 0),
             pollfd(fd: interruption.descriptor, events: Int16(POLLIN), revents: 0),
         ]
         // Sound: the array lends its two items.

@@ -85,6 +85,15 @@ struct WorkerServer {
         case .askRead:
             let storage = try reader.unsigned64()
             try read(try reader.entry(storage: storage), frame.request, &lane)
+        case .askOnlyInCloud:
+            var body = WireWriter()
+            body.optional(try lane.onlyInCloud()) { writer, count in writer.unsigned64(count) }
+            channel.send(.onlyInCloud, frame.request, body.bytes)
+        case .askDrive:
+            let tree = WorkerTree(channel: channel, request: frame.request)
+            try lane.drive(try reader.job(), over: tree)
+            do throws(CaptureTreeError) { try tree.flush() } catch { throw error.deviceError }
+            channel.send(.finished, frame.request)
         case .close: channel.isClosing = true
         // A `cancel` here came after the end of what it meant.
         default: break

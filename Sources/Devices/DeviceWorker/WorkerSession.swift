@@ -9,9 +9,11 @@ import Synchronization
 /// after that only ``close()`` is of use, and it still ends the worker politely.
 package final class WorkerSession: DeviceSession, MediaSource {
     private let thread = DedicatedThread(name: "worker-link")
-    private let link: WorkerLink
-    private let clock: any RunClock
-    private let deadlines: WorkerDeadlines
+    let link: WorkerLink
+    let clock: any RunClock
+    let deadlines: WorkerDeadlines
+    /// The captures that the phone offers, in the order they should run.
+    package let captures: [Capture]
 
     /// Starts a worker for `command` and waits until its session with the phone is open.
     ///
@@ -22,26 +24,30 @@ package final class WorkerSession: DeviceSession, MediaSource {
         deadlines: WorkerDeadlines = WorkerDeadlines()
     ) async throws(DeviceError) {
         try await self.init(
-            program: program, arguments: command.arguments, clock: clock, deadlines: deadlines)
+            program: program, arguments: command.arguments, clock: clock, deadlines: deadlines,
+            captures: command.captures)
     }
 
     /// As above, for a helper with arguments of its own.
     package init(
         program: WorkerProgram, arguments: [String], clock: any RunClock,
-        deadlines: WorkerDeadlines
+        deadlines: WorkerDeadlines, captures: [Capture] = [.media]
     ) async throws(DeviceError) {
         self.clock = clock
         self.deadlines = deadlines
+        self.captures = captures
         link = try await WorkerCall(thread: thread, clock: clock, limit: deadlines.open)
             .start(program, arguments) { link throws(DeviceError) in
                 _ = try link.answer(to: 0, .ready)
             }
     }
 
-    package var captures: [Capture] { [.media] }
-
     package func source(of capture: Capture) -> CaptureSource? {
-        capture == .media ? .pulled(self) : nil
+        guard captures.contains(capture) else { return nil }
+        return switch capture {
+        case .media: .pulled(self)
+        case .backup: .pushed(WorkerCapture(session: self))
+        }
     }
 
     package func attributes() async throws(DeviceError) -> PhoneAttributes {
@@ -82,6 +88,16 @@ package final class WorkerSession: DeviceSession, MediaSource {
         }
     }
 
+    package func onlyInCloud() async throws(DeviceError) -> UInt64? {
+        try await call(deadlines.listing, atMost: deadlines.wholeListing) {
+            link throws(DeviceError) in
+            let frame = try link.answer(to: try link.ask(.askOnlyInCloud), .onlyInCloud)
+            return try link.decode(frame) { reader throws(DeviceError) in
+                try reader.optional { reader throws(DeviceError) in try reader.unsigned64() }
+            }
+        }
+    }
+
     package func close() async {
         let patience = deadlines.close
         let link = link
@@ -111,7 +127,7 @@ package final class WorkerSession: DeviceSession, MediaSource {
         }
     }
 
-    private func call<Value: Sendable>(
+    func call<Value: Sendable>(
         _ limit: Duration, atMost whole: Duration? = nil,
         _ body: @escaping @Sendable (WorkerLink) throws(DeviceError) -> Value
     ) async throws(DeviceError) -> Value {

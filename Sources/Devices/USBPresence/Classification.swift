@@ -71,6 +71,22 @@ enum Classification {
                 product: device.product), unsuitable: answer.unsuitable)
     }
 
+    static let recovery = "This iPhone is in recovery mode: restart it normally"
+
+    /// The iPhone that `device` is, or nil. Apple's ids are a range of their own for phones and
+    /// tablets that run, and one each for the two modes below the system (usbmuxd,
+    /// 39-usbmuxd.rules).
+    static func iPhone(_ device: USBDevice) -> DetectedPhone? {
+        guard device.vendor == apple, let bay = bay(device) else { return nil }
+        let isRunning = (0x1290...0x12AF).contains(device.product)
+        guard isRunning || [0x1227, 0x1281].contains(device.product) else { return nil }
+        return DetectedPhone(
+            family: .iphone, bay: bay,
+            address: .usb(
+                bus: device.bus, address: device.address, vendor: device.vendor,
+                product: device.product), unsuitable: isRunning ? nil : recovery)
+    }
+
     /// `<bus>-<port.port>`, as sysfs names the socket.
     static func bay(_ device: USBDevice) -> BayID? {
         let chain = device.ports.map { "\($0)" }.joined(separator: ".")

@@ -11,4 +11,10 @@ package enum USBPhones {
     package static func detect() -> [DetectedPhone] {
         USBBus.devices().compactMap(Classification.phone).sorted { $0.bay < $1.bay }
     }
+
+    /// Apple's phones on the bus, told by their ids and without opening any. Whether one can be
+    /// reached is usbmuxd's to say; only one in recovery mode is unsuitable here.
+    package static func iPhones() -> [DetectedPhone] {
+        USBBus.devices().compactMap(Classification.iPhone).sorted { $0.bay < $1.bay }
+    }
 }

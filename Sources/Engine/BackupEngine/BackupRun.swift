@@ -35,6 +35,8 @@ package struct BackupRun: Sendable {
                 report.add(result)
                 outcomes += result.outcomes
                 if Task.isCancelled { break }
+                // A phone that went away and did not come back has no other capture either.
+                guard await link.isOpen else { break }
             }
             if captures(of: session).isEmpty {
                 let what = request.capture?.rawValue ?? "anything"
@@ -82,6 +84,7 @@ extension BackupReport {
         files.skipped += result.files.skipped
         bytesRead += result.bytesRead
         skipped += result.skipped
+        onlyInCloud = result.onlyInCloud ?? onlyInCloud
     }
 
     /// Puts the outcomes in, the sentence that most needs a person first.
@@ -93,12 +96,20 @@ extension BackupReport {
                 messages.append(outcome.message)
             }
         }
-        guard outcomes.isEmpty else { return }
-        outcomes = [.done]
-        messages = [
-            "The backup is complete: \(Counted.files(files.new)) new, \(files.changed) changed, "
-                + "\(files.unchanged) unchanged, \(files.removed) gone."
-        ]
+        if outcomes.isEmpty {
+            outcomes = [.done]
+            messages = [
+                "The backup is complete: \(Counted.files(files.new)) new, \(files.changed) changed, "
+                    + "\(files.unchanged) unchanged, \(files.removed) gone."
+            ]
+        }
+        // No fault of the run, and nothing it could do about it: it only has to be known.
+        if let onlyInCloud, onlyInCloud > 0 {
+            let photos =
+                onlyInCloud == 1
+                ? "1 photo or video exists" : "\(onlyInCloud) photos and videos exist"
+            messages.append("\(photos) only in iCloud and cannot be copied.")
+        }
     }
 
     /// The verdict as programs read it, from the outcomes and the copies of this run's snapshots.

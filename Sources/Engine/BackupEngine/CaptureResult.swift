@@ -6,6 +6,8 @@ struct CaptureResult {
     var files = BackupReport.Files()
     var bytesRead: UInt64 = 0
     var skipped: [BackupReport.Skipped] = []
+    /// See ``BackupReport/onlyInCloud``.
+    var onlyInCloud: UInt64?
     /// Each outcome with its sentence for people.
     var outcomes: [(code: ExitCode, message: String)] = []
 

@@ -15,6 +15,8 @@ actor MediaJourney {
     private let checkpoints: Checkpoints
     var parents = ParentTrees()
     var known: [StorageFacts] = []
+    /// What the newest snapshot that tells it says of photos that are only in the cloud.
+    var knownOnlyInCloud: UInt64?
     /// The attempt in hand, once its listing is whole.
     var assembly: SnapshotAssembly?
     /// Whether what the attempt read before the phone went away is a parent already.
@@ -83,6 +85,7 @@ actor MediaJourney {
                 }
                 notes = nil
             }
+            knownOnlyInCloud = knownOnlyInCloud ?? notes?.onlyInCloud
             for facts in notes?.storages ?? []
             where !known.contains(where: { $0.folder == facts.folder }) {
                 known.append(facts)

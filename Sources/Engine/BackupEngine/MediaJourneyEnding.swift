@@ -10,7 +10,9 @@ extension MediaJourney {
                 RunProgress(phase: .saving, filesDone: meter.files.done, filesTotal: nil)))
         var skipped = plan.skipped
         skipped.add(assembly.skipped)
-        let tree = try await tree(assembly, notes: notes(plan, assembly, skipped))
+        var notes = notes(plan, assembly, skipped)
+        notes.onlyInCloud = await onlyInCloud(plan, asks: assembly.hasPhone)
+        let tree = try await tree(assembly, notes: notes)
         let draft = SnapshotDraft.of(
             phone: parts.request.phone, capture: parts.capture, run: parts.request.run,
             partial: isPartial, tree: tree, parent: parents.base?.id,
@@ -26,6 +28,24 @@ extension MediaJourney {
         result.files.skipped += plan.skipped.count
         result.files.removed = isPartial ? 0 : plan.removedFiles
         result.skipped = skipped.reported
+        result.onlyInCloud = notes.onlyInCloud
+    }
+
+    /// How many photos are only in the cloud. While nothing on the phone has changed the number
+    /// is the one from before, and the phone need not be asked; nor can it be once it is gone.
+    private func onlyInCloud(_ plan: PhonePlan, asks: Bool) async -> UInt64? {
+        guard asks, plan.filesToRead > 0 || knownOnlyInCloud == nil else {
+            return knownOnlyInCloud
+        }
+        do throws(DeviceError) {
+            guard case .pulled(let media)? = await link.session.source(of: parts.capture) else {
+                return knownOnlyInCloud
+            }
+            return try await media.onlyInCloud() ?? knownOnlyInCloud
+        } catch {
+            // What is saved is whole without the number.
+            return knownOnlyInCloud
+        }
     }
 
     private func tree(

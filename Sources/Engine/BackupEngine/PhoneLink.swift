@@ -11,7 +11,8 @@ actor PhoneLink {
     private(set) var session: any DeviceSession
     let attributes: PhoneAttributes
     private let parts: BackupServices
-    private var isOpen = true
+    /// Whether there is a session; none while the phone is away.
+    private(set) var isOpen = true
 
     /// Takes the session over; it is closed by ``close()`` or when another one replaces it.
     init(_ session: any DeviceSession, attributes: PhoneAttributes, services: BackupServices) {
@@ -40,7 +41,7 @@ actor PhoneLink {
         of capture: Capture, after last: DeviceError? = nil, limit: Duration
     ) async throws(Interruption) -> [PhoneStorage] {
         let deadline = parts.clock.elapsed() + limit
-        var toldCode: DeviceError.Code?
+        var told: DeviceError?
         if let last { await dropIfLost(last) }
         while true {
             try stopWhenCancelled()
@@ -49,8 +50,8 @@ actor PhoneLink {
             } catch {
                 await dropIfLost(error)
                 guard error.mayComeBack, !Task.isCancelled else { throw Interruption(error) }
-                if toldCode != error.code { tell(error) }
-                toldCode = error.code
+                if told != error { tell(error) }
+                told = error
                 let left = deadline - parts.clock.elapsed()
                 guard left > .zero else { throw .phone(error) }
                 parts.events(.progress(RunProgress(phase: .waiting)))

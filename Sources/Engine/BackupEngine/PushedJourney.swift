@@ -20,8 +20,7 @@ struct PushedJourney {
                 $0.phone == parts.request.phone && $0.capture == parts.capture && !$0.isPartial
             }
             let builder = TreeSnapshotBuilder(repository: repository, parent: complete?.tree)
-            do { try await source.run(into: builder) } catch { throw Interruption(error) }
-            result.bytesRead = await builder.receivedBytes
+            try await drive(builder, into: &result)
             try stopWhenCancelled()
             try await commit(
                 builder, over: complete, newest: snapshots.map(\.time).max(), into: &result)
@@ -30,6 +29,31 @@ struct PushedJourney {
             end(error, &result)
         }
         return result
+    }
+
+    /// Lets the phone drive. What it sent before it failed is kept for the next run, which then
+    /// stores it no second time, although no snapshot has it.
+    private func drive(
+        _ builder: TreeSnapshotBuilder, into result: inout CaptureResult
+    ) async throws(Interruption) {
+        let failure: SaveError?
+        do throws(SaveError) {
+            let pushed = try await source.perform(
+                .backup, over: builder, events: parts.services.events)
+            result.skipped = pushed.skipped
+            result.files.skipped = pushed.skippedCount
+            failure = nil
+        } catch {
+            failure = error
+        }
+        result.bytesRead = await builder.receivedBytes
+        guard let failure else { return }
+        if case .source = failure, result.bytesRead > 0 {
+            let repository = parts.repository
+            // Not to be had it costs the next run some room; why this one failed matters more.
+            await Task { try? await repository.checkpoint() }.value
+        }
+        throw Interruption(failure)
     }
 
     private func commit(
@@ -49,9 +73,11 @@ struct PushedJourney {
         let draft = draft(
             try await stored { () async throws(RepositoryError) in try await builder.finish() },
             over: parent, newest: newest)
+        let skipped = result.files.skipped
         result.files = try await stored { () async throws(RepositoryError) in
             try await TreeComparison.counts(from: parent?.tree, to: draft.tree, in: repository)
         }
+        result.files.skipped = skipped
         result.snapshot = try await stored { () async throws(RepositoryError) in
             try await repository.commit(draft)
         }
@@ -72,7 +98,7 @@ struct PushedJourney {
         switch interruption {
         case .cancelled:
             result.add(.interrupted, "The run was interrupted; nothing of it was saved.")
-        case .phone(let error) where error.code != .waitingForUser && error.mayComeBack:
+        case .phone(let error) where [.gone, .timedOut, .workerEnded].contains(error.code):
             result.add(.partial, error.explanation)
         case .phone(let error): result.add(error.exitCode, error.explanation)
         case .repository(let error): result.add(error.exitCode, error.explanation)

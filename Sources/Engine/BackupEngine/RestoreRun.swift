@@ -22,6 +22,12 @@ package struct RestoreReport: Sendable {
     package struct Failed: Hashable, Sendable {
         package let path: EntryPath
         package let reason: String
+
+        /// An entry and the reason.
+        package init(path: EntryPath, reason: String) {
+            self.path = path
+            self.reason = reason
+        }
     }
 
     package var run: RunID
@@ -37,6 +43,12 @@ package struct RestoreReport: Sendable {
     package var messages: [String] = []
     package var started: Timestamp
     package var duration: Duration = .zero
+
+    /// A report at the start of a restore.
+    package init(run: RunID, started: Timestamp) {
+        self.run = run
+        self.started = started
+    }
 
     /// How a program that did only this restore ends.
     package var exitCode: ExitCode { ExitCode.worst(of: outcomes) }

@@ -63,6 +63,9 @@ final class SnapshotAssembly {
         }
     }
 
+    /// Whether the phone can still be asked.
+    var hasPhone: Bool { media != nil }
+
     /// Goes on without the phone.
     func confirmRest() async throws(Interruption) {
         media = nil

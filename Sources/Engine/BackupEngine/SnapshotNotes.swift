@@ -28,6 +28,8 @@ package struct SnapshotNotes: Sendable {
     var storages: [StorageFacts] = []
     var renamed: [Renamed] = []
     var skipped = SkippedEntries()
+    /// Photos and videos whose originals the phone keeps only in its maker's cloud.
+    package var onlyInCloud: UInt64?
 
     /// The notes of a capture of the phone that says `attributes` of itself.
     init(_ attributes: PhoneAttributes, family: PhoneFamily, capture: Capture) {
@@ -61,7 +63,7 @@ package struct SnapshotNotes: Sendable {
 
     /// The file's bytes: JSON, keys in a fixed order, a final line feed.
     package func encoded() -> [UInt8] {
-        let json = JSONValue.members([
+        var json = JSONValue.members([
             "format": .integer(1),
             "phone": .members([
                 "family": .string(family), "name": .string(name),
@@ -89,6 +91,9 @@ package struct SnapshotNotes: Sendable {
             "never_saved": .array(Self.neverSaved.map { .string($0 + "*") }),
             "never_contains": .array(neverContains.map { .string($0) }),
         ])
+        if let onlyInCloud, case .object(let members) = json {
+            json = .object(members + [.init("only_in_cloud", .unsigned(onlyInCloud))])
+        }
         return Array((json.line + "\n").utf8)
     }
 
@@ -119,6 +124,7 @@ extension SnapshotNotes {
         model = text(phone, "model")
         osVersion = text(phone, "os_version")
         capture = text(json, "capture")
+        onlyInCloud = json["only_in_cloud"]?.uint64
         for value in json["storages"]?.elements ?? [] {
             guard let folder = value.bytes("folder").map({ EntryName(bytes: $0) }),
                 folder.isTreeName

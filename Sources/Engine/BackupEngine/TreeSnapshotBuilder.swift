@@ -114,8 +114,17 @@ package actor TreeSnapshotBuilder: SnapshotBuilder {
     }
 
     package func remove(_ path: EntryPath) async throws(RepositoryError) {
-        guard let name = path.last, try await entry(at: path) != nil else { return }
-        try await open(path.parent).changes[name] = .removed
+        guard let name = path.last else { return }
+        // The entry itself is not looked for: a phone removes thousands in folders that would each
+        // have to be read for it.
+        switch try await entry(at: path.parent) {
+        case .open(let folder):
+            // Over nothing stored there is nothing to hide.
+            folder.changes[name] = folder.base == nil ? nil : .removed
+        case .node(let node) where node.isDirectory && node.subtree != nil:
+            try await open(path.parent).changes[name] = .removed
+        default: break
+        }
     }
 
     package func freeBytes() async -> UInt64 { await repository.freeBytes() }

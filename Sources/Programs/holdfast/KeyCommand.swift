@@ -7,7 +7,10 @@ import ControlAPI
 struct KeyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "key", abstract: "An owner's password, recovery sheet and keys.",
-        subcommands: [KeyPasswordCommand.self, KeySheetCommand.self, KeyRotateCommand.self])
+        subcommands: [
+            KeyPasswordCommand.self, KeySheetCommand.self, KeyRotateCommand.self,
+            KeyPhoneCommand.self,
+        ])
 }
 
 /// `holdfast key password`

@@ -102,19 +102,27 @@ struct ShowCommand: BoxCommand {
 /// `holdfast ls`
 struct ListCommand: BoxCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ls", abstract: "List the files and folders of a snapshot.")
+        commandName: "ls", abstract: "List the files and folders of a snapshot.",
+        discussion: """
+            Of an iPhone's backup --contents lists what it holds by domain and path, and --path may \
+            name such a path: HomeDomain/Library/SMS/sms.db.
+            """)
 
     @ParentCommand var parent: Holdfast
     @Argument(help: "latest, a snapshot's id, or the start of one.")
     var snapshot: String
     @Option(help: ArgumentHelp("Only this file or folder and what is in it.", valueName: "path"))
     var path: String?
+    @Flag(help: "What an iPhone's backup holds, by domain and path.")
+    var contents = false
     @OptionGroup var filter: FilterOptions
     @OptionGroup var output: OutputOptions
 
     func run(_ box: Box) async throws -> BackupCore.ExitCode {
         var entries: [JSONValue] = []
-        try await box.entries(of: snapshot, filter.filter(), path: path) { entry in
+        try await box.entries(
+            of: snapshot, filter.filter(), path: path, isByDomain: contents
+        ) { entry in
             if output.json {
                 entries.append(entry.json)
             } else {

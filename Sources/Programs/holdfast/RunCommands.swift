@@ -66,10 +66,12 @@ struct BackupCommand: BoxCommand {
 struct RestoreCommand: BoxCommand {
     static let configuration = CommandConfiguration(
         commandName: "restore",
-        abstract: "Restore a snapshot, or parts of it, into a folder.",
+        abstract: "Restore a snapshot, or parts of it, into a folder; or a backup onto an iPhone.",
         discussion: """
             Full paths are kept beneath the folder. What exists is left alone unless --overwrite \
-            is given; names that the filesystem cannot hold are reported (exit 27).
+            is given; names that the filesystem cannot hold are reported (exit 27). With \
+            --to-phone an iPhone takes the backup of an iPhone and becomes what that was; --merge \
+            leaves what the backup does not hold. The phone's name is to be typed first.
             """)
 
     @ParentCommand var parent: Holdfast
@@ -80,19 +82,69 @@ struct RestoreCommand: BoxCommand {
             "A file or folder of the snapshot, as ls shows it; repeat it.", valueName: "path"))
     var path: [String] = []
     @Option(help: ArgumentHelp("The folder to restore into.", valueName: "dir"))
-    var to: String
+    var to: String?
+    @Option(
+        help: ArgumentHelp(
+            "The iPhone to restore a backup onto, by its id or its bay.", valueName: "id"))
+    var toPhone: String?
+    @Flag(help: "With --to-phone: keep what is on the phone and not in the backup.")
+    var merge = false
+    @Option(
+        help: ArgumentHelp(
+            "With --to-phone: the phone's name, instead of typing it.", valueName: "name"))
+    var yes: String?
+    @Option(
+        help: ArgumentHelp("With --to-phone: how long to wait for it.", valueName: "seconds"))
+    var wait: Int?
     @Flag(help: "Replace files that exist.")
     var overwrite = false
     @OptionGroup var filter: FilterOptions
     @OptionGroup var output: OutputOptions
 
+    func validate() throws {
+        guard (to == nil) != (toPhone == nil) else {
+            throw ValidationError("Give either --to DIR or --to-phone ID.")
+        }
+        if toPhone != nil, !path.isEmpty || overwrite {
+            throw ValidationError("--to-phone takes the whole backup: no --path, no --overwrite.")
+        }
+        if to != nil, merge || yes != nil || wait != nil {
+            throw ValidationError("--merge, --yes and --wait go with --to-phone.")
+        }
+    }
+
     func run(_ box: Box) async throws -> BackupCore.ExitCode {
+        if let toPhone { return try await restore(to: toPhone, box) }
+        guard let to else { return .usage }
         let options = RestoreOptions(
             snapshot: snapshot, filter: try filter.filter(), paths: path,
             folder: Surroundings.ofThisProcess().absolute(to), overwrites: overwrite)
         let display = RunDisplay(box, isJSON: output.json)
         let summary = await box.restore(options, events: display.sink)
         return display.finish(summary)
+    }
+
+    private func restore(to phone: String, _ box: Box) async throws -> BackupCore.ExitCode {
+        guard let choice = PhoneChoice(phone) else {
+            throw ApplianceError(
+                .notFound, "There is no phone \(HostileText.escaped(phone, limit: 80)).",
+                whatToDo: "Run holdfast phones to see which there are.")
+        }
+        let display = RunDisplay(box, isJSON: output.json)
+        let plan = try await box.planRestore(
+            snapshot, try filter.filter(), to: choice, isMerge: merge, wait: wait,
+            events: display.sink)
+        let name = plan.targetName
+        if let yes, yes != name {
+            throw ApplianceError(
+                .usage, "The phone's name is not \(HostileText.escaped(yes, limit: 80)).",
+                whatToDo: "It is \(HostileText.escaped(name, limit: 80)).")
+        }
+        let answer = Confirmation.ask(
+            plan.sentences, "Type the name of the phone to go on:", isYes: yes != nil,
+            isRight: { $0 == name })
+        guard case .yes = answer else { return Confirmation.refusal(answer) }
+        return display.finish(await box.restore(plan, wait: wait, events: display.sink))
     }
 }
 

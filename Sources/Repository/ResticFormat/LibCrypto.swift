@@ -25,6 +25,13 @@ private enum Algorithm {
         EVP_CIPHER_fetch(nil, "AES-256-CTR", nil), "AES-256-CTR")
     nonisolated(unsafe) static let aes128ECB = unsafe present(
         EVP_CIPHER_fetch(nil, "AES-128-ECB", nil), "AES-128-ECB")
+    // As above; the ones that an iPhone's backups are encrypted with.
+    nonisolated(unsafe) static let sha1 = unsafe present(
+        EVP_MD_fetch(nil, "SHA1", nil), "SHA-1")
+    nonisolated(unsafe) static let aes256Wrap = unsafe present(
+        EVP_CIPHER_fetch(nil, "AES-256-WRAP", nil), "AES-256 key wrap")
+    nonisolated(unsafe) static let aes256CBC = unsafe present(
+        EVP_CIPHER_fetch(nil, "AES-256-CBC", nil), "AES-256-CBC")
     nonisolated(unsafe) static let poly1305 = unsafe present(
         EVP_MAC_fetch(nil, "POLY1305", nil), "Poly1305")
 }
@@ -228,4 +235,83 @@ func scrypt(
             salt.count, n, r, p, memory, &key, byteCount)
     }
     return status == 1 ? key : nil
+}
+
+// MARK: - What backups of an iPhone are encrypted with
+
+/// What PBKDF2 hashes with.
+package enum StretchingHash: Sendable {
+    case sha1
+    case sha256
+}
+
+/// PBKDF2 with HMAC (RFC 8018) of `password`, giving `byteCount` bytes; nil when OpenSSL refuses
+/// the parameters (no rounds).
+package func pbkdf2(
+    password: [UInt8], salt: [UInt8], rounds: Int, hash: StretchingHash, byteCount: Int
+) -> [UInt8]? {
+    guard let rounds = Int32(exactly: rounds) else { return nil }
+    var key = [UInt8](repeating: 0, count: byteCount)
+    let algorithm = unsafe hash == .sha1 ? Algorithm.sha1 : Algorithm.sha256
+    // The arrays lend their storage for the call; the lengths are theirs.
+    let status = unsafe password.withUnsafeBytes { passwordBytes in
+        unsafe PKCS5_PBKDF2_HMAC(
+            passwordBytes.baseAddress?.assumingMemoryBound(to: CChar.self),
+            Int32(password.count), salt, Int32(salt.count), rounds, algorithm, Int32(byteCount),
+            &key)
+    }
+    return status == 1 ? key : nil
+}
+
+/// The key that was wrapped with the 32-byte `key` (RFC 3394): 8 bytes shorter than `wrapped`; nil
+/// when `key` is not the one it was wrapped with.
+package func unwrappedKey(_ wrapped: [UInt8], with key: [UInt8]) -> [UInt8]? {
+    guard key.count == 32, wrapped.count >= 24, wrapped.count <= 4096, wrapped.count % 8 == 0
+    else { return nil }
+    let context = unsafe present(EVP_CIPHER_CTX_new(), "cipher context")
+    defer { unsafe EVP_CIPHER_CTX_free(context) }
+    unsafe EVP_CIPHER_CTX_set_flags(context, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW)
+    // 32 bytes of key are there, as was just checked; the wrap's own initial value is the usual one.
+    unsafe succeed(
+        EVP_DecryptInit_ex2(context, Algorithm.aes256Wrap, key, nil, nil), "key unwrapping")
+    var plain = [UInt8](repeating: 0, count: wrapped.count + 16)
+    var count: Int32 = 0
+    // The output has more room than the input is long.
+    guard unsafe EVP_DecryptUpdate(context, &plain, &count, wrapped, Int32(wrapped.count)) == 1,
+        Int(count) == wrapped.count - 8
+    else { return nil }
+    return Array(plain.prefix(Int(count)))
+}
+
+/// AES-256 in CBC mode, decrypting whole blocks piece by piece.
+@safe
+package struct CBCDecryption: ~Copyable {
+    // Owned: made in init, freed in deinit, never shared.
+    private let context: OpaquePointer
+
+    /// Starts with a 32-byte key and an initial vector of zeros.
+    package init(key: [UInt8]) {
+        precondition(key.count == 32, "AES-256 takes 32 bytes")
+        unsafe context = present(EVP_CIPHER_CTX_new(), "cipher context")
+        let zeros = [UInt8](repeating: 0, count: 16)
+        // Both arrays have the lengths that the cipher reads.
+        unsafe succeed(
+            EVP_DecryptInit_ex2(context, Algorithm.aes256CBC, key, zeros, nil), "cipher start")
+        unsafe succeed(EVP_CIPHER_CTX_set_padding(context, 0), "cipher padding")
+    }
+
+    /// The plain bytes of the next ones; what is behind the last whole block comes with a later
+    /// piece. A piece is at most 1 GiB.
+    package mutating func decrypt(_ bytes: [UInt8]) -> [UInt8] {
+        precondition(bytes.count <= 1 << 30, "too much at once")
+        var plain = [UInt8](repeating: 0, count: bytes.count + 32)
+        var count: Int32 = 0
+        // The output has room for the input and a block held back before.
+        unsafe succeed(
+            EVP_DecryptUpdate(context, &plain, &count, bytes, Int32(bytes.count)), "cipher")
+        plain.removeSubrange(Int(count)...)
+        return plain
+    }
+
+    deinit { unsafe EVP_CIPHER_CTX_free(context) }
 }

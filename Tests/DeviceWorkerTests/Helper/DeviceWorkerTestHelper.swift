@@ -1,4 +1,5 @@
 import AndroidMTP
+import ApplePhone
 import BackupCore
 import DeviceWorker
 import Glibc
@@ -6,7 +7,8 @@ import USBPresence
 
 /// A worker program for tests: the real lanes, a scripted one, and one that sends what it is told.
 ///
-///     device-worker-test-helper presence | android-mtp BUS ADDRESS VENDOR PRODUCT
+///     device-worker-test-helper presence FAMILY
+///     device-worker-test-helper android-mtp BUS ADDRESS VENDOR PRODUCT | apple-phone DEVICE
 ///     device-worker-test-helper scripted
 ///     device-worker-test-helper raw HEX | noise HEX
 ///     device-worker-test-helper leaks HELPER
@@ -15,7 +17,13 @@ struct DeviceWorkerTestHelper {
     static func main() async {
         let arguments = Array(CommandLine.arguments.dropFirst())
         switch WorkerCommand(arguments: arguments) {
-        case .presence: WorkerMain.serve { USBPhones.detect() }
+        case .presence(.android): WorkerMain.serve { USBPhones.detect() }
+        case .presence(.iphone):
+            WorkerMain.serve { ApplePhones.detect(onBus: USBPhones.iPhones()) }
+        case .applePhone(let device):
+            WorkerMain.serve { alive throws(DeviceError) in
+                try ApplePhoneLane.open(device: device, alive: alive)
+            }
         case .androidMTP(let bus, let address, let vendor, let product):
             WorkerMain.serve { alive throws(DeviceError) in
                 try LibMTPLane.open(

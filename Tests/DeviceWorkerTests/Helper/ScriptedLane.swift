@@ -66,6 +66,14 @@ struct ScriptedLane: ~Copyable, DeviceLane {
         }
     }
 
+    mutating func drive(_ job: PushedJob, over tree: any CaptureTree) throws(DeviceError) {
+        do throws(CaptureTreeError) {
+            try DrivenTree.drive(job, tree)
+        } catch {
+            throw error.deviceError
+        }
+    }
+
     consuming func close() {}
 
     @discardableResult

@@ -79,7 +79,7 @@ package struct BayAgent: Sendable {
         _ phone: DetectedPhone, of family: any DeviceFamily
     ) async -> ExitCode? {
         if let reason = phone.unsuitable {
-            board.post(.unsupported, "\(reason). Choose File transfer on the phone.")
+            board.post(.unsupported, "\(reason).")
             return nil
         }
         do {
@@ -91,27 +91,46 @@ package struct BayAgent: Sendable {
             return await backUp(opened)
         } catch {
             tell(error)
-            return nil
+            // A phone whose owner said no is not asked again before it is plugged in anew.
+            guard let refused = error as? DeviceError, refused.code == .refused else { return nil }
+            return refused.exitCode
         }
     }
 
     /// Keeps the session and asks until the phone shows storages; false when the task is
-    /// cancelled.
-    private func isReadable(_ phone: OpenedPhone) async throws -> Bool {
+    /// cancelled. An error closes the session.
+    private func isReadable(_ phone: OpenedPhone) async throws(DeviceError) -> Bool {
+        var told: DeviceError?
         while !Task.isCancelled {
-            var isWaiting = false
-            for capture in phone.session.captures {
-                guard case .pulled(let media)? = phone.session.source(of: capture) else {
-                    continue
+            do throws(DeviceError) {
+                guard let waiting = try await missing(phone) else { return true }
+                if told != waiting {
+                    board.post(.waiting, "\(waiting.whatHappened) \(waiting.whatToDo)")
                 }
-                if try await media.storages().isEmpty { isWaiting = true }
+                told = waiting
+            } catch {
+                await phone.close()
+                throw error
             }
-            if !isWaiting { return true }
-            board.post(
-                .waiting, "Unlock the phone, open its USB notification and choose File transfer.")
             await box.clock.sleep(Self.pollInterval)
         }
         return false
+    }
+
+    /// What a person has to do before the phone can be read; nil when it can.
+    private func missing(_ phone: OpenedPhone) async throws(DeviceError) -> DeviceError? {
+        for capture in phone.session.captures {
+            guard case .pulled(let media)? = phone.session.source(of: capture) else { continue }
+            do throws(DeviceError) {
+                if try await media.storages().isEmpty {
+                    return DeviceError(.waitingForUser, "The phone is locked or only charging")
+                }
+            } catch {
+                guard error.code == .waitingForUser else { throw error }
+                return error
+            }
+        }
+        return nil
     }
 
     private func backUp(_ phone: OpenedPhone) async -> ExitCode {

@@ -19,11 +19,18 @@ extension Box {
                     + "so does holdfast key password --owner \(owner).")
         }
         let phones = try store.phones().filter { $0.owner == owner }
-        return RecoverySheet(
+        var sheet = RecoverySheet(
             owner: owner, words: words,
             drives: configuration.drives.map { ($0.name, $0.id) },
             phones: phones.map { HostileText.escaped($0.name, limit: 60) },
             printed: clock.now())
+        for phone in phones {
+            guard let password = try store.backupPasswords(of: phone.id, owner).first else {
+                continue
+            }
+            sheet.backupPasswords.append((HostileText.escaped(phone.name, limit: 60), password))
+        }
+        return sheet
     }
 
     /// Writes an owner's sheet as a page to print: a new file of the caller's alone (0600), never

@@ -10,6 +10,8 @@ package struct RecoverySheet: Sendable {
     /// The names of the owner's phones, escaped.
     package let phones: [String]
     package let printed: Timestamp
+    /// What phones encrypt their own backups with, beside the phone's escaped name.
+    package var backupPasswords: [(phone: String, password: String)] = []
 
     /// The sheet as it is printed on a terminal.
     package var text: String {
@@ -35,14 +37,22 @@ package struct RecoverySheet: Sendable {
               restic -r DIR/holdfast/repositories/\(owner) restore latest --target FOLDER
             The password is the words in lower case, joined by hyphens, exactly like this:
               \(words.canonical)
-            """ + "\n"
+            """ + "\n" + backupPasswordText
+    }
+
+    private var backupPasswordText: String {
+        guard !backupPasswords.isEmpty else { return "" }
+        let lines = backupPasswords.map { "  \($0.phone): \(HostileText.escaped($0.password))" }
+        return "\nA phone that takes its own backup back asks for the backup's password:\n"
+            + lines.joined(separator: "\n") + "\n"
     }
 
     /// The password as a QR code in half blocks, 41 columns and 21 lines, with colours of its
     /// own: for a terminal only. nil when there is no memory for it.
     package var terminalQRCode: String? { QRCode(words.canonical)?.terminalText }
 
-    /// Keys `owner, words, password, phones, drives: [{name, id}], printed`.
+    /// Keys `owner, words, password, phones, drives: [{name, id}], printed,
+    /// backup_passwords: [{phone, password}]`.
     package var json: JSONValue {
         .members([
             "owner": .string(owner.rawValue),
@@ -52,6 +62,10 @@ package struct RecoverySheet: Sendable {
             "drives": .array(
                 drives.map { .members(["name": .string($0.name), "id": .string($0.id.rawValue)]) }),
             "printed": .string(RFC3339.text(printed)),
+            "backup_passwords": .array(
+                backupPasswords.map {
+                    .members(["phone": .string($0.phone), "password": .string($0.password)])
+                }),
         ])
     }
 }

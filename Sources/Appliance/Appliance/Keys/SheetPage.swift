@@ -56,16 +56,22 @@ extension RecoverySheet {
         let drives = drives.map {
             "\(HostileText.escaped($0.name, limit: Self.nameLength)) (\($0.id))"
         }
-        let phones = phones.map {
-            $0.count > Self.nameLength ? $0.prefix(Self.nameLength) + "…" : $0
-        }
-        let rows = [
-            ("Owner", owner.rawValue), ("Phones", Self.list(phones, none: "none yet")),
-            ("Drives", Self.list(drives, none: "none")),
-            ("Printed", String(RFC3339.text(printed).prefix(10))),
-        ]
+        let phones = phones.map(Self.short)
+        let rows =
+            [
+                ("Owner", owner.rawValue), ("Phones", Self.list(phones, none: "none yet")),
+                ("Drives", Self.list(drives, none: "none")),
+                ("Printed", String(RFC3339.text(printed).prefix(10))),
+            ]
+            + backupPasswords.prefix(Self.listed).map { phone, password in
+                ("Backup password", "\(password) (\(Self.short(phone)))")
+            }
         return rows.map { "<tr><th>\($0.0)</th><td>\(Self.text($0.1))</td></tr>" }
             .joined(separator: "\n")
+    }
+
+    private static func short(_ name: String) -> String {
+        name.count > nameLength ? name.prefix(nameLength) + "…" : name
     }
 
     private static func list(_ names: [String], none: String) -> String {

@@ -1,3 +1,4 @@
+import AppleBackup
 package import BackupCore
 import BackupEngine
 package import ControlAPI
@@ -5,12 +6,22 @@ import ResticRepository
 
 extension Box {
     /// Gives each entry of a snapshot to `each`, a folder before what is in it; with `path` the
-    /// entry there and all beneath.
+    /// entry there and all beneath. Of an iPhone's backup a path may also be a domain and a path in
+    /// it; `isByDomain` lists all of it that way.
     package func entries(
-        of snapshot: String, _ filter: QueryFilter, path: String?,
+        of snapshot: String, _ filter: QueryFilter, path: String?, isByDomain: Bool = false,
         each: (EntryDocument) -> Void
     ) async throws {
         let found = try await select(snapshot, filter)
+        let asked = EntryPath(text: path ?? "")
+        var listsContents = isByDomain
+        if !listsContents { listsContents = try await self.isByDomain(asked, in: found) }
+        if listsContents {
+            for file in try await contentEntries(of: found, beneath: asked) {
+                each(EntryDocument(path: file.path, node: file.node))
+            }
+            return
+        }
         let repository = found.reading.repository
         var tree = found.snapshot.tree
         var start = EntryPath.root

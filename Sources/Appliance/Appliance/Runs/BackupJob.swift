@@ -195,6 +195,7 @@ struct BackupJob: Sendable {
                 await document(committed, owner, exitCode: summary.exitCode, in: repository))
         }
         summary.details = details(report)
+        await tellEncryption(report, owner, repository)
         await repository.close()
         await writeJournal(report, summary, owner, mirror)
         return summary
@@ -248,6 +249,20 @@ struct BackupJob: Sendable {
         }
     }
 
+    /// Tries the kept password on a phone's own backup, and says what its owner should know.
+    private func tellEncryption(
+        _ report: BackupReport, _ owner: OwnerID, _ repository: ResticSnapshotRepository
+    ) async {
+        for committed in report.snapshots where committed.snapshot.capture == .backup {
+            // What cannot be looked at now is told by key phone when somebody asks.
+            guard
+                let notice = try? await box.encryptionNotice(
+                    of: committed.snapshot, owner, in: repository)
+            else { continue }
+            events(.notice(notice))
+        }
+    }
+
     // MARK: The end
 
     private func message(_ report: BackupReport, _ outcomes: Set<ExitCode>) -> String {
@@ -269,6 +284,7 @@ struct BackupJob: Sendable {
         return [
             .init("run", .string(run.rawValue)), .init("phone", .string(phone.id.rawValue)),
             .init("skipped", .array(skipped)),
+            .init("only_in_cloud", report.onlyInCloud.map(JSONValue.unsigned) ?? .null),
         ]
     }
 

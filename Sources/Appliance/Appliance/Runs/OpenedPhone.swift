@@ -30,6 +30,21 @@ struct OpenedPhone: Sendable {
         bayLock.release()
     }
 
+    /// Holds that the phone lets this box read it, for a family whose owner has to say so; closes
+    /// the session when not. Before that a phone gets no owner here and no run.
+    func requireTrust() async throws(DeviceError) {
+        guard family.family == .iphone else { return }
+        for capture in session.captures {
+            guard case .pulled(let media)? = session.source(of: capture) else { continue }
+            do throws(DeviceError) {
+                _ = try await media.storages()
+            } catch {
+                await close()
+                throw error
+            }
+        }
+    }
+
     /// Gives the bay back when a run has closed the session itself.
     func leaveBay() { bayLock.release() }
 }

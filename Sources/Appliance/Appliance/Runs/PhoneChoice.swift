@@ -7,8 +7,8 @@ package enum PhoneChoice: Hashable, Sendable {
     case phone(PhoneID)
     case bay(BayID)
 
-    /// Reads what a person gave as `--phone`: a bay (`1-4.2`) or a phone's id; nil when it can be
-    /// neither.
+    /// Reads what a person gave as `--phone`: a bay (`1-4.2`, or one made up for an iPhone whose
+    /// socket is not known) or a phone's id; nil when it can be neither.
     package init?(_ text: String) {
         if Self.isBay(text), let bay = BayID(rawValue: text) {
             self = .bay(bay)
@@ -21,6 +21,7 @@ package enum PhoneChoice: Hashable, Sendable {
 
     /// A bus number, a hyphen, and port numbers with dots between.
     private static func isBay(_ text: String) -> Bool {
+        if text.hasPrefix("mux-") { return true }
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
         guard parts.count == 2 else { return false }
         return ([parts[0]] + parts[1].split(separator: ".", omittingEmptySubsequences: false))

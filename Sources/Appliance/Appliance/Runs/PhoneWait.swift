@@ -15,9 +15,12 @@ struct PhoneWait {
     /// Phones that were opened and are not meant, by address: not to be bothered again.
     private var others: Set<DetectedPhone> = []
     private var done: Set<DetectedPhone> = []
+    /// The phones handed over: one that was unplugged in its run comes back as another plug.
+    private var finished: Set<PhoneID> = []
     private var crashes: [DetectedPhone: Int] = [:]
     private var lastProblem: DeviceError?
-    private var toldCode: String?
+    /// The sentence last told: as a person acts, a phone waits for one thing after another.
+    private var told: String?
 
     init(
         _ box: Box, for choice: PhoneChoice, wait: Duration, events: @escaping RunEventSink
@@ -60,12 +63,16 @@ struct PhoneWait {
         let left = max(.zero, deadline - box.clock.elapsed())
         do {
             let opened = try await box.open(phone, of: family, wait: left, events: events)
-            if case .phone(let id) = choice, id != opened.id {
+            var isMeant = !finished.contains(opened.id)
+            if case .phone(let id) = choice, id != opened.id { isMeant = false }
+            guard isMeant else {
                 await opened.close()
                 others.insert(phone)
                 return nil
             }
+            try await opened.requireTrust()
             done.insert(phone)
+            finished.insert(opened.id)
             return opened
         } catch let error as DeviceError {
             guard error.mayComeBack, !Task.isCancelled else { throw error }
@@ -89,8 +96,8 @@ struct PhoneWait {
     private mutating func tellWaiting(_ found: [DetectedPhone]) {
         let (code, message) = reason(found)
         events(.progress(RunProgress(phase: .waiting)))
-        guard toldCode != code else { return }
-        toldCode = code
+        guard told != message else { return }
+        told = message
         events(.notice(RunNotice(code: code, message: message)))
     }
 
@@ -100,11 +107,12 @@ struct PhoneWait {
             return (code, "\(problem.whatHappened) \(problem.whatToDo)")
         }
         if let unsuitable = found.compactMap(\.unsuitable).first {
-            return ("phone_unsuitable", "\(unsuitable). Choose File transfer on the phone.")
+            return ("phone_unsuitable", "\(unsuitable).")
         }
         return (
             "waiting_for_phone",
-            "No phone is plugged in. Plug it in, unlock it and choose File transfer."
+            "No phone is plugged in. Plug it in and unlock it; on an Android phone choose File "
+                + "transfer, on an iPhone tap Trust."
         )
     }
 

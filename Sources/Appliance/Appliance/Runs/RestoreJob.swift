@@ -57,16 +57,33 @@ extension Box {
         events: @escaping RunEventSink
     ) async throws -> RunSummary {
         var paths: [EntryPath] = []
+        var contentPaths: [EntryPath] = []
         for text in options.paths {
-            paths.append(try await entry(text, in: found))
+            let exact = EntryPath(text: text)
+            if try await isByDomain(exact, in: found) {
+                contentPaths.append(exact)
+            } else {
+                paths.append(try await entry(text, in: found))
+            }
+        }
+        guard paths.isEmpty || contentPaths.isEmpty else {
+            throw ApplianceError(
+                .usage, "Paths of the snapshot and of what its backup holds were mixed.",
+                whatToDo: "Restore them one after the other.")
         }
         try await refuseDrives(options.folder, found)
         let target = try await FolderTarget.open(
             path: options.folder, overwrite: options.overwrites)
-        let report = await RestoreRun(
-            RestoreRequest(run: run, tree: found.snapshot.tree, paths: paths),
-            repository: found.reading.repository, target: target, clock: clock, events: events
-        ).run()
+        let report: RestoreReport
+        if contentPaths.isEmpty {
+            report = await RestoreRun(
+                RestoreRequest(run: run, tree: found.snapshot.tree, paths: paths),
+                repository: found.reading.repository, target: target, clock: clock,
+                events: events
+            ).run()
+        } else {
+            report = try await restoreContents(found, contentPaths, to: target)
+        }
         try await target.finish()
         let verdict: Verdict =
             switch report.exitCode {

@@ -10,6 +10,7 @@ import Glibc
 /// owners/<owner>/owner.json     when it was made, whether its sheet was shown
 /// owners/<owner>/password       the restic password (64 hexadecimal digits)
 /// owners/<owner>/words          the recovery sheet's words
+/// owners/<owner>/backup/        what phones encrypt their own backups with
 /// owners/<owner>/config, keys/  the repository's first files, until every drive has them
 /// owners/<owner>/locks          ids of lock files of ours on the drives
 /// owners/<owner>/rotation.json  new secrets that are on their way to the drives

@@ -1,0 +1,105 @@
+import BackupCore
+import Foundation
+import GRDB
+import TestKit
+import Testing
+
+@testable import ApplePhone
+
+/// Photos that are only in iCloud, counted in a database that SQLite wrote, and in damaged ones.
+@Suite struct PhotoCountTests {
+    /// A library of `photos`, every seventh of which is only in iCloud, with rows long enough for
+    /// pages of their own.
+    private static func library(_ photos: Int, pageSize: Int = 4096) throws -> [UInt8] {
+        let path = NSTemporaryDirectory() + "holdfast-photos-\(UUID().uuidString.prefix(13))"
+        // What is left in the system's temporary folder is harmless.
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        var configuration = Configuration()
+        configuration.prepareDatabase { try $0.execute(sql: "PRAGMA page_size = \(pageSize)") }
+        let queue = try DatabaseQueue(path: path, configuration: configuration)
+        let wide = (0..<60).map { "ZWIDE\($0) INTEGER" }.joined(separator: ", ")
+        try queue.write { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE ZOTHER (Z_PK INTEGER PRIMARY KEY, ZTEXT VARCHAR);
+                    CREATE TABLE ZINTERNALRESOURCE (Z_PK INTEGER PRIMARY KEY, Z_ENT INTEGER,
+                        ZDATASTORESUBTYPE INTEGER, ZLOCALAVAILABILITY INTEGER,
+                        ZRESOURCETYPE INTEGER, ZASSET INTEGER, \(wide), ZFINGERPRINT VARCHAR,
+                        CHECK (Z_ENT IN (0, 1)));
+                    """)
+            for asset in 1...photos {
+                // The original, and a rendition that is here in any case.
+                for (type, here) in [(1, asset % 7 == 0 ? -32_768 : 1), (3, 1)] {
+                    try database.execute(
+                        sql: """
+                            INSERT INTO ZINTERNALRESOURCE (Z_ENT, ZDATASTORESUBTYPE,
+                                ZLOCALAVAILABILITY, ZRESOURCETYPE, ZASSET, ZFINGERPRINT)
+                                VALUES (1, ?, ?, ?, ?, ?)
+                            """,
+                        arguments: [
+                            type, here, asset % 2, asset,
+                            String(repeating: "x", count: asset % 50 == 0 ? 9000 : 40),
+                        ])
+                }
+            }
+        }
+        return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+    }
+
+    private static func count(_ bytes: [UInt8]) throws -> (photos: UInt64?, read: Int) {
+        var read = 0
+        let photos = try CloudPhotos.count { offset, count throws(DeviceError) in
+            let start = Int(clamping: offset)
+            guard start < bytes.count else { return [] }
+            let piece = bytes[start..<min(bytes.count, start + count)]
+            read += piece.count
+            return Array(piece)
+        }
+        return (photos, read)
+    }
+
+    @Test(arguments: [(7, 4096), (1000, 4096), (3000, 1024), (500, 65_536)])
+    func onlyMissingOriginalsCount(photos: Int, pageSize: Int) throws {
+        let bytes = try Self.library(photos, pageSize: pageSize)
+        let result = try Self.count(bytes)
+        #expect(result.photos == UInt64(photos / 7))
+        #expect(result.read <= bytes.count + 100)
+    }
+
+    @Test func anotherFileIsNotCounted() throws {
+        #expect(try Self.count([]).photos == nil)
+        #expect(try Self.count([UInt8](repeating: 0x53, count: 8192)).photos == nil)
+    }
+
+    @Test func columnsAreFoundInTheStatementThatMadeThem() {
+        let sql = """
+            CREATE TABLE "T" ( "A" INTEGER PRIMARY KEY, b VARCHAR(10, 2) DEFAULT (1),
+              [C] BLOB, PRIMARY KEY (b), UNIQUE(b, c) )
+            """
+        #expect(SQLiteTables.columnNames(sql) == ["A", "B", "C"])
+        #expect(SQLiteTables.columnNames("CREATE") == [])
+    }
+
+    @Test func damagedDatabasesNeverTrap() throws {
+        let seed = UInt64.random(in: 1...UInt64.max)
+        print("photo databases: seed \(seed)")
+        var random = SeededNumbers(seed: seed)
+        let original = try Self.library(100, pageSize: 1024)
+        var different = 0
+        for _ in 0..<200 {
+            var mutant = original
+            for _ in 0..<Int.random(in: 1...20, using: &random) {
+                // Headers of pages are where numbers are trusted.
+                let page = Int.random(in: 0..<(mutant.count / 1024), using: &random) * 1024
+                let within = Int.random(
+                    in: 0..<(Bool.random(using: &random) ? 40 : 1024), using: &random)
+                mutant[page + within] = UInt8.random(in: 0...255, using: &random)
+            }
+            if Bool.random(using: &random) {
+                mutant.removeLast(Int.random(in: 0..<mutant.count, using: &random))
+            }
+            if try Self.count(mutant).photos != UInt64(100 / 7) { different += 1 }
+        }
+        #expect(different > 0, "seed \(seed)")
+    }
+}
