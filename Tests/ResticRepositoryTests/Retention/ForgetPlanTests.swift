@@ -134,7 +134,10 @@ import Testing
     }
 
     @Test func unattendedNewestInTheFutureIsRefused() {
-        let snapshots = dailySamples(9, newest: now.seconds + 1)
+        // Runs in quick succession have a second each.
+        let near = dailySamples(9, newest: now.seconds + ForgetPlan.secondsAhead)
+        #expect(ForgetPlan(request(scheduled: true) { $0.last = 5 }, near).refusals.isEmpty)
+        let snapshots = dailySamples(9, newest: now.seconds + ForgetPlan.secondsAhead + 1)
         let refused = ForgetPlan(request(scheduled: true) { $0.last = 5 }, snapshots)
         #expect(refused.refusals == [.newestInFuture(snapshots[8].id)])
         #expect(ForgetPlan(request { $0.last = 5 }, snapshots).refusals.isEmpty)

@@ -5,6 +5,9 @@ extension ForgetPlan {
     package static let leastComplete = 4
     /// Unattended, at most one in so many snapshots of a phone and capture goes in one run.
     package static let share = 4
+    /// Unattended, a newest snapshot may be so many seconds ahead of the clock: each has a second of
+    /// its own, so that runs in quick succession get ahead.
+    package static let secondsAhead: Int64 = 60
 
     /// The plan for an owner's `snapshots`, in any order.
     package init(_ request: ForgetRequest, _ snapshots: [Snapshot]) {
@@ -22,7 +25,7 @@ extension ForgetPlan {
         }
         guard request.isScheduled else { return }
         if let newest = newestFirst.first(where: { GroupKey($0).isOurs }),
-            newest.time > request.now
+            newest.time.seconds > request.now.seconds + Self.secondsAhead
         {
             refusals.append(.newestInFuture(newest.id))
         }
