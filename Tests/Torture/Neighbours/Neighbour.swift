@@ -93,10 +93,21 @@ final class NeighbourRunner {
             guard process.errorsSoFar.contains("Remove(<lock/") else { continue }
             if let end = process.end(within: 10) { return end }
             let ended = process.finish(within: 0)
+            unlockDrives()
             return TrialProcess.End(
                 code: 1, output: ended.output, errors: ended.errors, peak: ended.peak)
         }
         return process.finish(within: 10)
+    }
+
+    /// A restic that copies has a lock on the other drive too, which it cannot remove any more.
+    private func unlockDrives() {
+        for drive in store.drives {
+            // What is left over is found by the trial's end.
+            _ = try? TrialRestic.start(
+                store.repository(drive), ["unlock"], log: "\(store.folder)/log-unlock"
+            ).finish(within: 30)
+        }
     }
 
     private static let never = TrialProcess.End(
