@@ -106,8 +106,9 @@ struct BackgroundProgram {
         (try? Spawn.wait(for: child)) ?? -1
     }
 
-    func stop() {
-        kill(child, SIGTERM)
+    /// Ends it. `isPolite` lets it tidy up, which observers of notifications do for a minute.
+    func stop(isPolite: Bool = true) {
+        kill(child, isPolite ? SIGTERM : SIGKILL)
         _ = wait()
     }
 }

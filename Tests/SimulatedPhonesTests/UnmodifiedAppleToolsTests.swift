@@ -125,6 +125,8 @@ struct UnmodifiedAppleToolsTests {
         let path = "\(run.folder)/run/lockdown/\(run.phone.options.udid).plist"
         let url = URL(fileURLWithPath: path)
         let mine = try PropertyList.decode(Array(try Data(contentsOf: url)))
+        // libimobiledevice draws HostIDs from the second of the clock.
+        Thread.sleep(forTimeInterval: 1.1)
         _ = try run.run("idevicepair", "pair")
         var other = try #require(
             try PropertyList.decode(Array(try Data(contentsOf: url))).entries)
@@ -171,7 +173,7 @@ struct UnmodifiedAppleToolsTests {
             "stdbuf", ["-oL", "idevicenotificationproxy", "observe", name],
             environment: run.mux.environment,
             outputIn: run.folder)
-        defer { observer.stop() }
+        defer { observer.stop(isPolite: false) }
         try eventually {
             phone.counters.services.keys.contains { $0.hasSuffix("notification_proxy") }
         }

@@ -18,7 +18,13 @@ final class SocketConnection: ServiceConnection {
 
     deinit { close() }
 
+    /// The number of a closed socket may be another conversation's by now.
+    private func checkOpen() throws(DeviceError) {
+        guard isOpen else { throw DeviceError(.cancelled, "The connection is closed") }
+    }
+
     func read(_ count: Int, within limit: Duration) throws(DeviceError) -> [UInt8] {
+        try checkOpen()
         var bytes = [UInt8](repeating: 0, count: count)
         var filled = 0
         while filled < count {
@@ -33,6 +39,7 @@ final class SocketConnection: ServiceConnection {
     }
 
     func write(_ bytes: [UInt8], within limit: Duration) throws(DeviceError) {
+        try checkOpen()
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes {
@@ -47,6 +54,7 @@ final class SocketConnection: ServiceConnection {
 
     /// Once the phone is scripted to be silent, time passes instead of being waited for.
     func hasInput(within limit: Duration) throws(DeviceError) -> Bool {
+        try checkOpen()
         var item = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         while poll(&item, 1, time.isSilent ? 0 : 5) == 0 {
             if time.passIfSilent(limit) { return false }

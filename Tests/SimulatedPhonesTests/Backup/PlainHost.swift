@@ -44,7 +44,8 @@ final class PlainHost {
             messages.append(name)
             if name == vanishesAt { throw StreamEnd() }
             if name == "DLMessageProcessMessage" {
-                try stream.writeMessage(["DLMessageDisconnect", "___EmptyParameterString___"])
+                // A phone that restarts may be gone already.
+                try? stream.writeMessage(["DLMessageDisconnect", "___EmptyParameterString___"])
                 return message[1] ?? [:]
             }
             if name == "DLMessageDisconnect" { return ["ErrorCode": -2] }

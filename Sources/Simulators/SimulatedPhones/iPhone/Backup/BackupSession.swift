@@ -74,8 +74,8 @@ struct BackupSession {
             noteVanishedHost(in: name)
             throw error
         }
-        if isRestored { try leaveAfterRestore(request["Options"] ?? [:]) }
-        return !isRestored
+        guard isRestored else { return true }
+        return staysAfterRestore(request["Options"] ?? [:])
     }
 
     private func perform(_ name: String, _ request: PropertyList) throws {
@@ -141,11 +141,13 @@ struct BackupSession {
         return false
     }
 
-    /// The phone restarts a little after its answer, or when the host has left.
-    private func leaveAfterRestore(_ options: PropertyList) throws {
-        guard options["RestoreShouldReboot"]?.truth ?? true else { return }
+    /// The phone restarts a little after its answer, or when the host has left; one that was told
+    /// not to stays.
+    private func staysAfterRestore(_ options: PropertyList) -> Bool {
+        guard options["RestoreShouldReboot"]?.truth ?? true else { return true }
         _ = link.canRead(within: .seconds(1))
         phone.restartAfterRestore()
+        return false
     }
 
     /// Sets, changes or removes the backup password.
