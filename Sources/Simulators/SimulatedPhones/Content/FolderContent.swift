@@ -165,19 +165,7 @@ private final class FileReader: ContentReader {
     }
 
     func read(at offset: UInt64, count: Int, into buffer: inout [UInt8], at index: Int) -> Bool {
-        // Sound: the caller's range lies within the buffer; the pointer does not escape.
-        unsafe buffer.withUnsafeMutableBytes { bytes in
-            var done = 0
-            while done < count {
-                let got = unsafe pread(
-                    descriptor, bytes.baseAddress?.advanced(by: index + done), count - done,
-                    off_t(offset) + off_t(done))
-                if got < 0, errno == EINTR { continue }
-                guard got > 0 else { return false }
-                done += got
-            }
-            return true
-        }
+        WholeTransfers.read(descriptor, into: &buffer, at: index, count: count, from: offset) == 0
     }
 }
 
@@ -196,18 +184,7 @@ private final class FileWriter: ContentWriter {
     }
 
     func append(_ bytes: ArraySlice<UInt8>) -> Bool {
-        // Sound: the pointer is used within the closure only.
-        unsafe bytes.withUnsafeBytes { buffer in
-            var done = 0
-            while done < buffer.count {
-                let wrote = unsafe Glibc.write(
-                    descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done)
-                if wrote < 0, errno == EINTR { continue }
-                guard wrote > 0 else { return false }
-                done += wrote
-            }
-            return true
-        }
+        WholeTransfers.write(bytes, to: descriptor) == 0
     }
 
     func finish(modified: Int64?) {

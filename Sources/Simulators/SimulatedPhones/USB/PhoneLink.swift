@@ -21,10 +21,8 @@ struct PendingTransfer: Sendable {
 
 /// The phone's end of the cable: transfers that hosts submitted, claims, and the plug itself.
 /// Connections put transfers in on their threads; the MTP service takes them out on its own.
-final class PhoneLink: @unchecked Sendable {
-    // Unchecked: `state` is only touched while `condition` is locked.
-    private let condition = NSCondition()
-    private var state: State
+final class PhoneLink: Sendable {
+    private let state: Monitor<State>
     let packetSize: Int
 
     private struct State {
@@ -53,32 +51,23 @@ final class PhoneLink: @unchecked Sendable {
 
     init(address: UInt8, packetSize: Int, model: LinkModel) {
         self.packetSize = packetSize
-        state = State(address: address, model: model)
+        state = Monitor(State(address: address, model: model))
     }
 
-    private func locked<Result>(_ body: (inout State) -> Result) -> Result {
-        condition.lock()
-        defer {
-            condition.broadcast()
-            condition.unlock()
-        }
-        return body(&state)
-    }
-
-    var isPlugged: Bool { locked { $0.isPlugged } }
-    var address: UInt8 { locked { $0.address } }
-    var isFrozen: Bool { locked { $0.isFrozen } }
-    var bytesMoved: UInt64 { locked { $0.bytesMoved } }
+    var isPlugged: Bool { state.locked { $0.isPlugged } }
+    var address: UInt8 { state.locked { $0.address } }
+    var isFrozen: Bool { state.locked { $0.isFrozen } }
+    var bytesMoved: UInt64 { state.locked { $0.bytesMoved } }
     var model: LinkModel {
-        get { locked { $0.model } }
-        set { locked { $0.model = newValue } }
+        get { state.locked { $0.model } }
+        set { state.locked { $0.model = newValue } }
     }
 
     // MARK: the cable
 
     /// Pulls the cable: everything under way ends with "no device".
     func unplug() {
-        let cut = locked { state -> [USBIPConnection] in
+        let cut = state.locked { state -> [USBIPConnection] in
             state.isPlugged = false
             state.generation += 1
             state.sessionMustEnd = true
@@ -96,7 +85,7 @@ final class PhoneLink: @unchecked Sendable {
 
     /// Plugs the phone in again; the bus gives it a new address.
     func replug() {
-        locked { state in
+        state.locked { state in
             state.address = state.address > 110 ? state.address % 8 + 8 : state.address + 8
             state.isPlugged = true
             state.isFrozen = false
@@ -105,23 +94,23 @@ final class PhoneLink: @unchecked Sendable {
 
     /// Unplugs itself once `count` more bytes have crossed the bulk endpoints.
     func unplug(afterBytes count: UInt64) {
-        locked { $0.unplugAt = $0.bytesMoved + count }
+        state.locked { $0.unplugAt = $0.bytesMoved + count }
     }
 
     /// Stops or resumes answering on the MTP endpoints, as a hung service does.
     func setFrozen(_ frozen: Bool) {
-        locked { $0.isFrozen = frozen }
+        state.locked { $0.isFrozen = frozen }
     }
 
     func close() {
-        locked { $0.isClosed = true }
+        state.locked { $0.isClosed = true }
         unplug()
     }
 
     // MARK: hosts
 
     func attach(_ connection: USBIPConnection) -> UInt8? {
-        locked { state in
+        state.locked { state in
             guard state.isPlugged else { return nil }
             state.connections[ObjectIdentifier(connection)] = connection
             return state.address
@@ -130,7 +119,7 @@ final class PhoneLink: @unchecked Sendable {
 
     /// False when another living client holds the interface.
     func claim(_ interface: UInt32, for connection: USBIPConnection) -> Bool {
-        locked { state in
+        state.locked { state in
             if let holder = state.claims[interface], holder !== connection {
                 // A killed program's sockets are closed before its death is known to anyone,
                 // though our thread may not have seen it yet.
@@ -143,13 +132,13 @@ final class PhoneLink: @unchecked Sendable {
     }
 
     func release(_ interface: UInt32, by connection: USBIPConnection) {
-        locked { state in
+        state.locked { state in
             if state.claims[interface] === connection { state.claims[interface] = nil }
         }
     }
 
     func detach(_ connection: USBIPConnection) {
-        locked { state in
+        state.locked { state in
             state.connections[ObjectIdentifier(connection)] = nil
             forget(connection, &state)
         }
@@ -167,7 +156,7 @@ final class PhoneLink: @unchecked Sendable {
 
     /// Takes a transfer in; false when there is no such endpoint.
     func submit(_ transfer: PendingTransfer, endpoint: UInt32, isIn: Bool) -> Bool {
-        let event = locked { state -> [UInt8]?? in
+        let event = state.locked { state -> [UInt8]?? in
             switch (endpoint, isIn) {
             case (USBDescriptors.bulkIn, true):
                 state.bulkIn.append(transfer)
@@ -191,7 +180,7 @@ final class PhoneLink: @unchecked Sendable {
 
     /// Whether the transfer still waited; then it is taken back.
     func unlink(_ sequence: UInt32, of connection: USBIPConnection) -> Bool {
-        locked { state in
+        state.locked { state in
             let isMeant = { (transfer: PendingTransfer) in
                 transfer.connection === connection && transfer.sequence == sequence
             }
@@ -208,7 +197,7 @@ final class PhoneLink: @unchecked Sendable {
 
     /// A reset of the port: transfers end, the MTP session with them.
     func reset() {
-        let dropped = locked { state -> [PendingTransfer] in
+        let dropped = state.locked { state -> [PendingTransfer] in
             let all = state.bulkIn + state.bulkOut + state.interruptIn
             state.bulkIn = []
             state.bulkOut = []
@@ -225,7 +214,7 @@ final class PhoneLink: @unchecked Sendable {
 
     /// The host gave the running transaction up.
     func cancelTransaction() {
-        let dropped = locked { state -> [PendingTransfer] in
+        let dropped = state.locked { state -> [PendingTransfer] in
             state.isCancelled = true
             defer { state.bulkOut = [] }
             return state.bulkOut
@@ -241,7 +230,7 @@ final class PhoneLink: @unchecked Sendable {
     /// Whether the session has to end because the bus was reset or the cable pulled; asking
     /// clears it and catches up with what broke.
     func acknowledgeBreak() -> Bool {
-        locked { state in
+        state.locked { state in
             defer { state.sessionMustEnd = false }
             state.seenGeneration = state.generation
             return state.sessionMustEnd
@@ -250,15 +239,30 @@ final class PhoneLink: @unchecked Sendable {
 
     /// Starts a new transaction: an older cancel no longer counts.
     func clearCancel() {
-        locked { $0.isCancelled = false }
+        state.locked { $0.isCancelled = false }
     }
 
     private func take(
         from queue: WritableKeyPath<State, [PendingTransfer]>
     ) throws(LinkInterruption) -> (transfer: PendingTransfer, limit: UInt64?) {
-        condition.lock()
-        defer { condition.unlock() }
         while true {
+            switch try next(from: queue) {
+            case .transfer(let transfer, let limit): return (transfer, limit)
+            case .busy(let time): sleep(for: time)
+            }
+        }
+    }
+
+    private enum Next {
+        case transfer(PendingTransfer, limit: UInt64?)
+        /// The bus carries what went before for so long.
+        case busy(Duration)
+    }
+
+    private func next(
+        from queue: WritableKeyPath<State, [PendingTransfer]>
+    ) throws(LinkInterruption) -> Next {
+        try state.waiting { state throws(LinkInterruption) in
             if state.isClosed { throw .closed }
             if state.generation != state.seenGeneration { throw .broken }
             if state.isCancelled { throw .cancelled }
@@ -267,26 +271,20 @@ final class PhoneLink: @unchecked Sendable {
             if queue == \.bulkIn, let first = state.bulkOut.first, first.data.isEmpty {
                 state.bulkOut.removeFirst()
                 first.connection.reply(to: first.sequence, status: .ok, actual: 0)
-                continue
+                return .wait(.zero)
             }
             guard state.isPlugged, !state.isFrozen, !state[keyPath: queue].isEmpty else {
-                condition.wait()
-                continue
+                return .wait(nil)
             }
             let wait = ContinuousClock.now.duration(to: state.busyUntil)
-            if wait > .zero {
-                condition.unlock()
-                sleep(for: wait)
-                condition.lock()
-                continue
-            }
+            if wait > .zero { return .done(.busy(wait)) }
             let limit = state.unplugAt.map { $0 - min($0, state.bytesMoved) }
-            return (state[keyPath: queue].removeFirst(), limit)
+            return .done(.transfer(state[keyPath: queue].removeFirst(), limit: limit))
         }
     }
 
     private func account(_ count: Int) {
-        locked { state in
+        state.locked { state in
             state.bytesMoved += UInt64(count)
             let start = max(state.busyUntil, ContinuousClock.now)
             state.busyUntil = start + state.model.time(forBytes: count)
@@ -335,7 +333,7 @@ final class PhoneLink: @unchecked Sendable {
 
     /// Sends an event on the interrupt endpoint; kept (at most 64) until a host asks.
     func post(_ event: [UInt8]) {
-        let waiting = locked { state -> PendingTransfer? in
+        let waiting = state.locked { state -> PendingTransfer? in
             guard state.isPlugged else { return nil }
             guard !state.interruptIn.isEmpty, !state.isFrozen else {
                 if state.events.count < 64 { state.events.append(event) }
@@ -348,7 +346,7 @@ final class PhoneLink: @unchecked Sendable {
 
     /// Events are for an open session only.
     func dropEvents() {
-        locked { $0.events = [] }
+        state.locked { $0.events = [] }
     }
 
     private func deliver(_ event: [UInt8], to transfer: PendingTransfer) {

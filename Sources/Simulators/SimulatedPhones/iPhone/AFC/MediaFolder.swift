@@ -178,21 +178,7 @@ final class MediaFile {
     }
 
     func write(_ bytes: [UInt8]) throws(AFCRefusal) {
-        var code: Int32 = 0
-        // Sound: the pointer is used within the closure and never past the buffer's end.
-        unsafe bytes.withUnsafeBytes { buffer in
-            var done = 0
-            while done < buffer.count {
-                let put = unsafe Glibc.write(
-                    descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done)
-                if put < 0, errno == EINTR { continue }
-                guard put > 0 else {
-                    code = errno
-                    return
-                }
-                done += put
-            }
-        }
+        let code = WholeTransfers.write(bytes[...], to: descriptor)
         guard code == 0 else { throw AFCRefusal(errno: code) }
     }
 

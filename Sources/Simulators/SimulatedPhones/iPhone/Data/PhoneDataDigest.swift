@@ -68,15 +68,8 @@ extension PhoneData {
         guard descriptor >= 0 else { throw PhoneStorageProblem(what: "export", code: errno) }
         defer { close(descriptor) }
         try item.content.forEachPiece { buffer, count in
-            var done = 0
-            while done < count {
-                let put = unsafe buffer.withUnsafeBytes { bytes in
-                    unsafe Glibc.write(
-                        descriptor, bytes.baseAddress?.advanced(by: done), count - done)
-                }
-                guard put > 0 else { throw PhoneStorageProblem(what: "export", code: errno) }
-                done += put
-            }
+            let code = WholeTransfers.write(buffer[..<count], to: descriptor)
+            guard code == 0 else { throw PhoneStorageProblem(what: "export", code: code) }
         }
     }
 }

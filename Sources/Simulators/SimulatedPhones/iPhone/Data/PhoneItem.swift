@@ -149,36 +149,15 @@ final class StoredBlob: Sendable {
 
     /// Reads `count` bytes at `offset` into the buffer from `index` on.
     func read(into buffer: inout [UInt8], at index: Int, count: Int, from offset: UInt64) throws {
-        precondition(index + count <= buffer.count)
-        // Sound: the range lies within the buffer, checked above.
-        try unsafe buffer.withUnsafeMutableBytes { bytes in
-            var done = 0
-            while done < count {
-                let got = unsafe pread(
-                    descriptor, bytes.baseAddress?.advanced(by: index + done), count - done,
-                    off_t(offset) + off_t(done))
-                if got < 0, errno == EINTR { continue }
-                guard got > 0 else { throw PhoneStorageProblem(what: "read", code: errno) }
-                done += got
-            }
-        }
+        let code = WholeTransfers.read(
+            descriptor, into: &buffer, at: index, count: count, from: offset)
+        guard code == 0 else { throw PhoneStorageProblem(what: "read", code: code) }
     }
 
     /// Writes the first `count` bytes of the buffer at `offset`.
     func write(_ buffer: [UInt8], count: Int, at offset: UInt64) throws {
-        precondition(count <= buffer.count)
-        // Sound: the range lies within the buffer, checked above.
-        try unsafe buffer.withUnsafeBytes { bytes in
-            var done = 0
-            while done < count {
-                let put = unsafe pwrite(
-                    descriptor, bytes.baseAddress?.advanced(by: done), count - done,
-                    off_t(offset) + off_t(done))
-                if put < 0, errno == EINTR { continue }
-                guard put > 0 else { throw PhoneStorageProblem(what: "write", code: errno) }
-                done += put
-            }
-        }
+        let code = WholeTransfers.write(buffer[..<count], to: descriptor, at: offset)
+        guard code == 0 else { throw PhoneStorageProblem(what: "write", code: code) }
     }
 }
 

@@ -2,10 +2,8 @@ import Foundation
 
 /// The cable of an iPhone: what crosses it, how fast, and when it breaks. Services call it on
 /// their threads, the control channel on its own.
-final class PhoneLine: @unchecked Sendable {
-    // Unchecked: `state` is only touched while `condition` is locked.
-    private let condition = NSCondition()
-    private var state: State
+final class PhoneLine: Sendable {
+    private let state: Monitor<State>
     private struct State {
         var isPlugged = false
         /// Runs after the cable was pulled or put in, on the thread that did it.
@@ -37,35 +35,26 @@ final class PhoneLine: @unchecked Sendable {
 
     /// A cable that is out.
     init(model: LinkModel) {
-        state = State(model: model)
+        state = Monitor(State(model: model))
     }
 
     /// Names who hears that the cable was pulled or put in.
     func observe(_ changed: @escaping @Sendable (_ isPlugged: Bool) -> Void) {
-        locked { $0.changed = changed }
+        state.locked { $0.changed = changed }
     }
 
-    private func locked<Result>(_ body: (inout State) -> Result) -> Result {
-        condition.lock()
-        defer {
-            condition.broadcast()
-            condition.unlock()
-        }
-        return body(&state)
-    }
-
-    var isPlugged: Bool { locked { $0.isPlugged } }
+    var isPlugged: Bool { state.locked { $0.isPlugged } }
     var model: LinkModel {
-        get { locked { $0.model } }
-        set { locked { $0.model = newValue } }
+        get { state.locked { $0.model } }
+        set { state.locked { $0.model = newValue } }
     }
     /// Bytes on the wire by service since the start, encryption included.
     var traffic: (out: [String: UInt64], in: [String: UInt64]) {
-        locked { ($0.bytesOut, $0.bytesIn) }
+        state.locked { ($0.bytesOut, $0.bytesIn) }
     }
 
     func resetTraffic() {
-        locked { state in
+        state.locked { state in
             state.bytesOut = [:]
             state.bytesIn = [:]
         }
@@ -75,7 +64,7 @@ final class PhoneLine: @unchecked Sendable {
 
     /// Pulls the cable: every connection ends.
     func unplug() {
-        let cut = locked { state -> [StreamSocket]? in
+        let cut = state.locked { state -> [StreamSocket]? in
             guard state.isPlugged else { return nil }
             state.isPlugged = false
             state.cut = nil
@@ -86,48 +75,48 @@ final class PhoneLine: @unchecked Sendable {
         }
         guard let cut else { return }
         for socket in cut { socket.end() }
-        let changed = locked { $0.changed }
+        let changed = state.locked { $0.changed }
         changed(false)
     }
 
     /// Puts the cable in.
     func plug() {
-        let isNew = locked { state -> Bool in
+        let isNew = state.locked { state -> Bool in
             defer { state.isPlugged = true }
             return !state.isPlugged
         }
         guard isNew else { return }
-        let changed = locked { $0.changed }
+        let changed = state.locked { $0.changed }
         changed(true)
     }
 
     /// Breaks once `count` more bytes of the service (of all, when nil) have crossed.
     func unplug(afterBytes count: UInt64, of service: String?) {
-        locked { $0.cut = Cut(service: service, remaining: count) }
+        state.locked { $0.cut = Cut(service: service, remaining: count) }
     }
 
     /// Breaks when a service reaches the stage of this name.
     func unplug(atStage stage: String) {
-        locked { $0.cutStage = stage }
+        state.locked { $0.cutStage = stage }
     }
 
     /// A service has come to a stage where the cable may have been asked to break.
     func reach(_ stage: String) throws(StreamEnd) {
-        guard locked({ $0.cutStage == stage }) else { return }
+        guard state.locked({ $0.cutStage == stage }) else { return }
         unplug()
         throw StreamEnd()
     }
 
     /// Lets the service say nothing for a while; its connections stay.
     func silence(_ service: String, for duration: Duration) {
-        locked { $0.silence[service] = ContinuousClock.now + duration }
+        state.locked { $0.silence[service] = ContinuousClock.now + duration }
     }
 
     // MARK: connections
 
     /// False when the cable is out.
     func attach(_ socket: StreamSocket) -> Bool {
-        locked { state in
+        state.locked { state in
             guard state.isPlugged else { return false }
             state.connections[ObjectIdentifier(socket)] = socket
             return true
@@ -135,24 +124,27 @@ final class PhoneLine: @unchecked Sendable {
     }
 
     func detach(_ socket: StreamSocket) {
-        locked { $0.connections[ObjectIdentifier(socket)] = nil }
+        state.locked { $0.connections[ObjectIdentifier(socket)] = nil }
     }
 
     /// Waits until the cable carries bytes of the service, at most `count`.
     func grant(_ count: Int, to service: String, outward: Bool) throws(StreamEnd) -> Grant {
-        condition.lock()
-        defer { condition.unlock() }
-        while true {
+        try state.waiting { state throws(StreamEnd) in
             guard state.isPlugged else { throw StreamEnd() }
             let now = ContinuousClock.now
             var wait: Duration =
                 state.model.bytesPerSecond == nil
                 ? .zero : now.duration(to: state.busyUntil)
             if outward, let end = state.silence[service] { wait = max(wait, now.duration(to: end)) }
-            guard wait > .zero else { break }
             // Woken early when the cable is pulled or the rate changes.
-            _ = condition.wait(until: Date(timeIntervalSinceNow: wait / .seconds(1)))
+            guard wait <= .zero else { return .wait(wait) }
+            return .done(Self.grant(count, to: service, outward: outward, &state))
         }
+    }
+
+    private static func grant(
+        _ count: Int, to service: String, outward: Bool, _ state: inout State
+    ) -> Grant {
         var grant = Grant(count: count)
         if state.model.bytesPerSecond != nil || state.model.perTransfer > .zero {
             // Small steps, so that several services share the cable and a break comes in time.

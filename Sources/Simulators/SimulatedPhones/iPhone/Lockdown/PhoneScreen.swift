@@ -2,10 +2,8 @@ import Foundation
 
 /// The screen of an iPhone and the person before it: the lock, the trust dialog and the passcode
 /// prompt.
-package final class PhoneScreen: @unchecked Sendable {
-    // Unchecked: `state` is only touched while `condition` is locked.
-    private let condition = NSCondition()
-    private var state: State
+package final class PhoneScreen: Sendable {
+    private let state: Monitor<State>
     private let passcodeTimeout: Duration
     private let notifications: NotificationHub
 
@@ -33,34 +31,26 @@ package final class PhoneScreen: @unchecked Sendable {
     }
 
     init(options: IPhoneOptions, notifications: NotificationHub) {
-        state = State(
-            lock: options.lock, hasPasscode: options.hasPasscode, trust: options.trust,
-            passcode: options.passcode)
+        state = Monitor(
+            State(
+                lock: options.lock, hasPasscode: options.hasPasscode, trust: options.trust,
+                passcode: options.passcode))
         passcodeTimeout = options.passcodeTimeout
         self.notifications = notifications
     }
 
-    private func locked<Result>(_ body: (inout State) -> Result) -> Result {
-        condition.lock()
-        defer {
-            condition.broadcast()
-            condition.unlock()
-        }
-        return body(&state)
-    }
-
     /// How far the phone is locked.
-    package var lock: PhoneLock { locked { $0.lock } }
+    package var lock: PhoneLock { state.locked { $0.lock } }
     /// Whether it has a passcode.
-    package var hasPasscode: Bool { locked { $0.hasPasscode } }
+    package var hasPasscode: Bool { state.locked { $0.hasPasscode } }
     /// Whether it asks for the passcode now.
-    package var promptIsUp: Bool { locked { $0.promptIsUp } }
+    package var promptIsUp: Bool { state.locked { $0.promptIsUp } }
     /// Whether it asks whether to trust a host now.
-    package var dialogIsUp: Bool { locked { $0.dialogHost != nil && $0.dialogAnswer == nil } }
+    package var dialogIsUp: Bool { state.locked { $0.dialogHost != nil && $0.dialogAnswer == nil } }
 
     /// Locks or unlocks it; a phone without a passcode cannot be locked.
     package func setLock(_ lock: PhoneLock) {
-        locked { $0.lock = $0.hasPasscode ? lock : .unlocked }
+        state.locked { $0.lock = $0.hasPasscode ? lock : .unlocked }
     }
 
     // MARK: trust
@@ -68,7 +58,7 @@ package final class PhoneScreen: @unchecked Sendable {
     /// The error with which pairing with the host is refused now; nil when its owner agrees.
     /// `host` is its SystemBUID: libimobiledevice makes a new HostID at every attempt.
     func refusalOfPairing(host: String) -> String? {
-        locked { state in
+        state.locked { state in
             if case .refused(let name) = state.trust { return name }
             guard state.lock == .unlocked else { return "PasswordProtected" }
             guard !state.deniedHosts.contains(host) else { return "UserDeniedPairing" }
@@ -94,7 +84,7 @@ package final class PhoneScreen: @unchecked Sendable {
 
     /// The owner taps Trust or Don't Trust; false when no dialog is up.
     package func answerDialog(_ answer: Bool) -> Bool {
-        locked { state in
+        state.locked { state in
             guard state.dialogHost != nil, state.dialogAnswer == nil else { return false }
             state.dialogAnswer = answer
             return true
@@ -103,12 +93,12 @@ package final class PhoneScreen: @unchecked Sendable {
 
     /// What the owner will do from now on.
     package func setTrust(_ answer: TrustAnswer) {
-        locked { $0.trust = answer }
+        state.locked { $0.trust = answer }
     }
 
     /// A new plug: the phone asks again.
     func replugged() {
-        locked { state in
+        state.locked { state in
             state.deniedHosts = []
             state.dialogHost = nil
             state.dialogAnswer = nil
@@ -124,13 +114,13 @@ package final class PhoneScreen: @unchecked Sendable {
         while isWanted: @Sendable () -> Bool = { true }
     ) -> PasscodeOutcome {
         guard hasPasscode else { return .entered }
-        locked { state in
+        state.locked { state in
             state.promptIsUp = true
             state.promptAnswer = nil
         }
         notifications.post("com.apple.LocalAuthentication.ui.presented")
         let outcome = waitForPasscode(while: isWanted)
-        locked { state in
+        state.locked { state in
             state.promptIsUp = false
             if outcome == .entered { state.lock = .unlocked }
         }
@@ -140,26 +130,25 @@ package final class PhoneScreen: @unchecked Sendable {
 
     private func waitForPasscode(while isWanted: @Sendable () -> Bool) -> PasscodeOutcome {
         let end = ContinuousClock.now + passcodeTimeout
-        condition.lock()
-        defer { condition.unlock() }
-        while true {
-            if let answer = state.promptAnswer { return answer }
+        var hasWaited = false
+        return state.waiting { state in
+            if hasWaited, !isWanted() { return .done(.cancelled) }
+            hasWaited = true
+            if let answer = state.promptAnswer { return .done(answer) }
             switch state.passcode {
-            case .enter: return .entered
-            case .cancel: return .cancelled
+            case .enter: return .done(.entered)
+            case .cancel: return .done(.cancelled)
             case .ask: break
             }
-            guard ContinuousClock.now < end else { return .timedOut }
             // In steps, because nobody tells when the host has gone.
-            _ = condition.wait(until: Date(timeIntervalSinceNow: 0.1))
-            guard isWanted() else { return .cancelled }
+            return ContinuousClock.now < end ? .wait(.milliseconds(100)) : .done(.timedOut)
         }
     }
 
     /// The owner enters the passcode or gives up; false when there is no prompt. Entering it
     /// without a prompt unlocks the phone.
     package func enterPasscode(_ outcome: PasscodeOutcome) -> Bool {
-        locked { state in
+        state.locked { state in
             guard state.promptIsUp else {
                 if outcome == .entered { state.lock = .unlocked }
                 return outcome == .entered
@@ -171,6 +160,6 @@ package final class PhoneScreen: @unchecked Sendable {
 
     /// What the owner will do at prompts from now on.
     package func setPasscode(_ answer: PasscodeAnswer) {
-        locked { $0.passcode = answer }
+        state.locked { $0.passcode = answer }
     }
 }

@@ -2,10 +2,8 @@ import Foundation
 
 /// Darwin notifications of a phone: names that are posted and heard. Posting never waits for
 /// whoever hears.
-package final class NotificationHub: @unchecked Sendable {
-    // Unchecked: `state` is only touched while `condition` is locked.
-    private let condition = NSCondition()
-    private var state = State()
+package final class NotificationHub: Sendable {
+    private let state = Monitor(State())
 
     private struct State {
         var observers: [Int: Observer] = [:]
@@ -25,18 +23,9 @@ package final class NotificationHub: @unchecked Sendable {
 
     init() {}
 
-    private func locked<Result>(_ body: (inout State) -> Result) -> Result {
-        condition.lock()
-        defer {
-            condition.broadcast()
-            condition.unlock()
-        }
-        return body(&state)
-    }
-
     /// Posts a name to everybody who observes it.
     package func post(_ name: String) {
-        locked { state in
+        state.locked { state in
             if state.history.count < Self.limit { state.history.append(name) }
             for number in state.observers.keys {
                 guard let observer = state.observers[number], observer.names.contains(name),
@@ -48,15 +37,15 @@ package final class NotificationHub: @unchecked Sendable {
     }
 
     /// What was posted so far, by the phone and by hosts, at most the first 1,000.
-    package var history: [String] { locked { $0.history } }
+    package var history: [String] { state.locked { $0.history } }
 
     func resetHistory() {
-        locked { $0.history = [] }
+        state.locked { $0.history = [] }
     }
 
     /// A new observer's number.
     func join() -> Int {
-        locked { state in
+        state.locked { state in
             state.nextNumber += 1
             state.observers[state.nextNumber] = Observer()
             return state.nextNumber
@@ -64,7 +53,7 @@ package final class NotificationHub: @unchecked Sendable {
     }
 
     func observe(_ name: String, by number: Int) {
-        locked { state in
+        state.locked { state in
             guard let names = state.observers[number]?.names, names.count < Self.limit else {
                 return
             }
@@ -74,18 +63,16 @@ package final class NotificationHub: @unchecked Sendable {
 
     /// Wakes the observer's `next` for the last time.
     func leave(_ number: Int) {
-        locked { $0.observers[number] = nil }
+        state.locked { $0.observers[number] = nil }
     }
 
     /// The next name for the observer, waiting for one; nil after it left.
     func next(for number: Int) -> String? {
-        condition.lock()
-        defer { condition.unlock() }
-        while let observer = state.observers[number] {
-            if !observer.inbox.isEmpty { return state.observers[number]?.inbox.removeFirst() }
-            condition.wait()
+        state.waiting { state in
+            guard let observer = state.observers[number] else { return .done(nil) }
+            guard !observer.inbox.isEmpty else { return .wait(nil) }
+            return .done(state.observers[number]?.inbox.removeFirst())
         }
-        return nil
     }
 }
 
