@@ -1,6 +1,7 @@
 package import BackupCore
 import BlockingThread
 import Glibc
+import Synchronization
 
 /// Restores into a folder on the box.
 ///
@@ -11,7 +12,12 @@ package final class FolderTarget: RestoreTarget {
     private let overwrite: Bool
     private let system: DriveSyscalls
     private let tree: FolderTargetTree
-    private let thread = DedicatedThread(name: "restore")
+    /// A file stays on one of them. Two, because clearing the pages of what is written and copying
+    /// into them takes a processor half the time, and a restore should keep two busy.
+    private let threads = [
+        DedicatedThread(name: "restore 1"), DedicatedThread(name: "restore 2"),
+    ]
+    private let nextFile = Atomic(0)
 
     private init(root: Descriptor, overwrite: Bool, system: DriveSyscalls) {
         self.overwrite = overwrite
@@ -92,21 +98,22 @@ package final class FolderTarget: RestoreTarget {
             throw RestoreError(.impossibleName, "A file without a name cannot be made")
         }
         let overwrite = overwrite
+        let thread = nextThread()
         if byteCount <= UInt64(ByteSource<RepositoryError>.maximumPiece) {
-            return try await writeSmall(name, path, byteCount, modified, mode, content)
+            return try await writeSmall(name, path, byteCount, modified, mode, content, thread)
         }
-        let file = try await onThread(path) { (target) throws(BackendError) in
+        let file = try await onThread(path, thread) { (target) throws(BackendError) in
             try target.tree.begin(name, in: path.parent, overwrite: overwrite)
         }
         do throws(RestoreError) {
-            try await pour(content, byteCount, into: file, path)
-            try await onThread(path) { (target) throws(BackendError) in
+            try await pour(content, byteCount, into: file, path, thread)
+            try await onThread(path, thread) { (target) throws(BackendError) in
                 try target.tree.finish(
                     file, modified: modified, mode: mode.map(Self.permissions))
             }
         } catch {
             // The error that counts is the first; a temporary file that stays shows its name.
-            try? await onThread(path) { (target) throws(BackendError) in
+            try? await onThread(path, thread) { (target) throws(BackendError) in
                 target.tree.discard(file)
             }
             throw error
@@ -117,7 +124,7 @@ package final class FolderTarget: RestoreTarget {
     /// the visits cost more than the writing.
     private func writeSmall(
         _ name: EntryName, _ path: EntryPath, _ byteCount: UInt64, _ modified: Timestamp,
-        _ mode: UInt32?, _ content: ByteSource<RepositoryError>
+        _ mode: UInt32?, _ content: ByteSource<RepositoryError>, _ thread: DedicatedThread
     ) async throws(RestoreError) {
         var bytes: [UInt8] = []
         while UInt64(bytes.count) <= byteCount, let piece = try await next(content, path) {
@@ -126,7 +133,7 @@ package final class FolderTarget: RestoreTarget {
         guard UInt64(bytes.count) == byteCount else { throw Self.wrongLength(path) }
         let whole = bytes
         let overwrite = overwrite
-        try await onThread(path) { (target) throws(BackendError) in
+        try await onThread(path, thread) { (target) throws(BackendError) in
             let tree = target.tree
             let file = try tree.begin(name, in: path.parent, overwrite: overwrite)
             do throws(BackendError) {
@@ -145,13 +152,13 @@ package final class FolderTarget: RestoreTarget {
 
     private func pour(
         _ content: ByteSource<RepositoryError>, _ byteCount: UInt64,
-        into file: FolderTargetTree.OpenFile, _ path: EntryPath
+        into file: FolderTargetTree.OpenFile, _ path: EntryPath, _ thread: DedicatedThread
     ) async throws(RestoreError) {
         var written: UInt64 = 0
         while let bytes = try await next(content, path) {
             written += UInt64(bytes.count)
             guard written <= byteCount else { break }
-            try await onThread(path) { (target) throws(BackendError) in
+            try await onThread(path, thread) { (target) throws(BackendError) in
                 try target.system.write(file.descriptor, bytes[...])
             }
         }
@@ -183,12 +190,17 @@ package final class FolderTarget: RestoreTarget {
     /// setuid, setgid and sticky lie above these).
     private static func permissions(_ mode: UInt32) -> UInt32 { mode & 0o777 }
 
+    private func nextThread() -> DedicatedThread {
+        threads[nextFile.wrappingAdd(1, ordering: .relaxed).newValue & 1]
+    }
+
     private func onThread<Value: Sendable>(
-        _ path: EntryPath,
+        _ path: EntryPath, _ thread: DedicatedThread? = nil,
         _ body: @escaping @Sendable (FolderTarget) throws(BackendError) -> Value
     ) async throws(RestoreError) -> Value {
         do throws(BackendError) {
-            return try await thread.run { () throws(BackendError) in try body(self) }
+            return try await (thread ?? threads[0]).run { () throws(BackendError) in try body(self)
+            }
         } catch {
             throw Self.error(error, path)
         }

@@ -2,7 +2,8 @@ import BackupCore
 import Glibc
 import Synchronization
 
-/// The folders and files of a restore, relative to one open folder. Used on one thread.
+/// The folders and files of a restore, relative to one open folder. Several threads may make files
+/// at once.
 final class FolderTargetTree: Sendable {
     /// A file in the making.
     struct OpenFile: Sendable {
@@ -35,6 +36,9 @@ final class FolderTargetTree: Sendable {
     let root: Descriptor
     private let system: DriveSyscalls
     private let state = Mutex(State())
+    /// Held from the look at a name until a file has it: on a filesystem that ignores case two of
+    /// this restore's files may mean one name.
+    private let naming = Mutex(())
 
     init(root: Descriptor, system: DriveSyscalls) {
         self.root = root
@@ -131,13 +135,19 @@ final class FolderTargetTree: Sendable {
         try system.setTimes(file.descriptor, modified)
         settle(file.descriptor, byteCount: status.byteCount)
         try system.close(file.descriptor)
+        try naming.withLock { (_) throws(BackendError) in try name(file, status.identity) }
+    }
+
+    private func name(
+        _ file: OpenFile, _ identity: FileStatus.Identity
+    ) throws(BackendError) {
         if file.overwrite {
             if let existing = try system.status(file.name, in: file.folder) {
                 try allow(true, over: existing)
             }
             try system.rename(
                 file.temporaryName, in: file.folder, to: file.name, in: file.folder)
-            state.withLock { _ = $0.files.insert(status.identity) }
+            state.withLock { _ = $0.files.insert(identity) }
         } else {
             try system.renameExclusively(
                 file.temporaryName, in: file.folder, to: file.name, in: file.folder)
