@@ -66,17 +66,6 @@ func temporaryFolder() -> String {
 }
 
 extension MediaSource {
-    /// Everything below a folder, by path.
-    func walk(_ folder: FolderReference, _ path: String = "") async throws -> [String: PhoneEntry] {
-        var found: [String: PhoneEntry] = [:]
-        for entry in try await list(folder).entries {
-            let path = path + "/" + String(decoding: entry.name.bytes, as: UTF8.self)
-            found[path] = entry
-            if entry.isFolder { found.merge(try await walk(entry.folder, path)) { a, _ in a } }
-        }
-        return found
-    }
-
     /// The root of the first storage.
     func firstRoot() async throws -> FolderReference {
         guard let storage = try await storages().first else {

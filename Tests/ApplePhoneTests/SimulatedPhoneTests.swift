@@ -73,19 +73,6 @@ private final class Bench {
 }
 
 extension MediaSource {
-    /// Everything below a folder, by path.
-    fileprivate func walk(
-        _ folder: FolderReference, _ path: String = ""
-    ) async throws -> [String: PhoneEntry] {
-        var found: [String: PhoneEntry] = [:]
-        for entry in try await list(folder).entries {
-            let path = path + "/" + String(decoding: entry.name.bytes, as: UTF8.self)
-            found[path] = entry
-            if entry.isFolder { found.merge(try await walk(entry.folder, path)) { a, _ in a } }
-        }
-        return found
-    }
-
     fileprivate func all() async throws -> [String: PhoneEntry] {
         let storage = try #require(try await storages().first)
         return try await walk(FolderReference(storage: storage.handle, object: nil))

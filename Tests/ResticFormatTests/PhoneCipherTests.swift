@@ -3,16 +3,6 @@ import Testing
 
 /// What an iPhone's backups are encrypted with, by published vectors.
 @Suite struct PhoneCipherTests {
-    private func bytes(_ hex: String) -> [UInt8] {
-        var bytes: [UInt8] = []
-        var digits = hex[...]
-        while digits.count >= 2 {
-            bytes.append(UInt8(digits.prefix(2), radix: 16) ?? 0)
-            digits = digits.dropFirst(2)
-        }
-        return bytes
-    }
-
     /// RFC 6070, the fifth vector.
     @Test func stretchesWithSHA1() {
         #expect(

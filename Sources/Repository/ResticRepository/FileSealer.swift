@@ -23,11 +23,7 @@ final class FileSealer: Sendable {
 
     /// The JSON of a stored file of `kind`, which bounds how long it may be.
     func openJSON(_ file: [UInt8], _ kind: FileKind) throws(FormatError) -> [UInt8] {
-        try borrow { tools throws(FormatError) in
-            try UnpackedFile.open(
-                file, sealer: tools.sealer, codec: tools.codec,
-                limit: RepositoryLimits.jsonByteCount(of: kind))
-        }
+        try json(in: open(file: file), kind)
     }
 
     /// What is sealed in a stored file, for ``json(in:_:)``: an index is large, and its sealed

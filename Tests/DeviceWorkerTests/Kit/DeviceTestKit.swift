@@ -122,3 +122,18 @@ package struct RunningClock: RunClock {
         try? await Task.sleep(for: duration)
     }
 }
+
+extension MediaSource {
+    /// Everything below a folder, by path.
+    package func walk(
+        _ folder: FolderReference, _ path: String = ""
+    ) async throws -> [String: PhoneEntry] {
+        var found: [String: PhoneEntry] = [:]
+        for entry in try await list(folder).entries {
+            let path = path + "/" + String(decoding: entry.name.bytes, as: UTF8.self)
+            found[path] = entry
+            if entry.isFolder { found.merge(try await walk(entry.folder, path)) { a, _ in a } }
+        }
+        return found
+    }
+}

@@ -18,26 +18,15 @@ extension Box {
     /// Opens the list of files in a backup.
     func contents(of found: FoundSnapshot) async throws -> BackupContents {
         let backup = try await backup(in: found)
-        var password: String?
-        if backup.stored.isEncrypted {
-            password = try await self.password(of: backup)
-            guard password != nil else {
-                throw ApplianceError(
-                    .key, "The password of this backup is not kept here.",
-                    whatToDo: "Tell it with holdfast key phone --known; "
-                        + BackupEncryption.forgotten)
-            }
-        }
         return try await BackupContents.open(
-            backup.stored, password: password,
+            backup.stored, password: try await requiredPassword(of: backup),
             copy: store.root + "/manifest-" + RandomText.hex(8) + ".sqlite")
     }
 
-    /// Gives each entry at and beneath `path` of a backup's contents to `each`.
-    func contentEntries(
-        of found: FoundSnapshot, beneath path: EntryPath
+    /// The entries at and beneath `path` of a backup's contents; `notFound` when there is none.
+    func entries(
+        of contents: BackupContents, beneath path: EntryPath
     ) async throws -> [BackedUpFile] {
-        let contents = try await contents(of: found)
         let files = Mutex<[BackedUpFile]>([])
         try await contents.entries(beneath: path) { file in files.withLock { $0.append(file) } }
         let entries = files.withLock { $0 }
@@ -56,7 +45,7 @@ extension Box {
         let contents = try await contents(of: found)
         var report = RestoreReport(run: newRun(), started: clock.now())
         for path in paths {
-            for file in try await contentEntries(of: found, beneath: path) {
+            for file in try await entries(of: contents, beneath: path) {
                 try Task.checkCancellation()
                 do throws(RestoreError) {
                     try await restore(file, contents, to: target, &report)

@@ -92,8 +92,24 @@ extension Box {
     /// The kept password that opens a backup, nil when none does.
     func password(of backup: FoundBackup) async throws -> String? {
         guard let phone = backup.found.snapshot.phone else { return nil }
-        for password in try store.backupPasswords(of: phone, backup.found.reading.owner) {
-            if await backup.stored.opens(with: password) { return password }
+        return try await password(of: backup.stored, phone, backup.found.reading.owner)
+    }
+
+    /// The password that a backup needs to be used: nil when it is not encrypted, `key` when none
+    /// that is kept opens it.
+    func requiredPassword(of backup: FoundBackup) async throws -> String? {
+        guard backup.stored.isEncrypted else { return nil }
+        if let password = try await password(of: backup) { return password }
+        throw ApplianceError(
+            .key, "The password of this backup is not kept here.",
+            whatToDo: "Tell it with holdfast key phone --known; " + BackupEncryption.forgotten)
+    }
+
+    private func password(
+        of stored: StoredBackup, _ phone: PhoneID, _ owner: OwnerID
+    ) async throws -> String? {
+        for password in try store.backupPasswords(of: phone, owner) {
+            if await stored.opens(with: password) { return password }
         }
         return nil
     }
@@ -114,9 +130,7 @@ extension Box {
                     + "history are not in them. Turn it on with: holdfast key phone --phone "
                     + "\(phone) --set --generate")
         }
-        for password in try store.backupPasswords(of: phone, owner) {
-            if await stored.opens(with: password) { return nil }
-        }
+        guard try await password(of: stored, phone, owner) == nil else { return nil }
         return RunNotice(
             code: "backup_password_unknown", message: BackupEncryption.unknownSentence)
     }

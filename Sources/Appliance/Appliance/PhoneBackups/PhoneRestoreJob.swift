@@ -27,16 +27,7 @@ extension Box {
         var filter = filter
         filter.capture = .backup
         let backup = try await self.backup(in: try await select(snapshot, filter))
-        var password: String?
-        if backup.stored.isEncrypted {
-            password = try await self.password(of: backup)
-            guard password != nil else {
-                throw ApplianceError(
-                    .key, "The password of this backup is not kept here.",
-                    whatToDo: "Tell it with holdfast key phone --known; "
-                        + BackupEncryption.forgotten)
-            }
-        }
+        let password = try await requiredPassword(of: backup)
         let (target, attributes) = try await look(choice, wait: wait, events: events)
         let facts = try await countFacts(
             of: backup.found.snapshot, in: backup.found.reading.repository)

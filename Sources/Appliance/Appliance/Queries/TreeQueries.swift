@@ -17,7 +17,7 @@ extension Box {
         var listsContents = isByDomain
         if !listsContents { listsContents = try await self.isByDomain(asked, in: found) }
         if listsContents {
-            for file in try await contentEntries(of: found, beneath: asked) {
+            for file in try await entries(of: try await contents(of: found), beneath: asked) {
                 each(EntryDocument(path: file.path, node: file.node))
             }
             return

@@ -38,28 +38,18 @@ extension Box {
         }
     }
 
-    /// Notes what lies on each drive after a run that wrote there.
-    func trackFiles(on copies: [DriveBackend], of owner: OwnerID) async {
-        let now = clock.now()
-        for copy in copies {
-            // A drive that cannot be listed now is looked at by the next run.
-            guard let files = try? await copy.allFiles() else { continue }
-            catalog.note(files, on: Catalog.Copy(copy.drive.id, owner), at: now)
-        }
-    }
-
-    /// Notes what lies on each drive after files were removed under an exclusive lock, and that
-    /// the new ones, `readBack`, were read back.
+    /// Notes what lies on each drive after a run that wrote there. One that removed files under an
+    /// exclusive lock gives the new ones, `readBack`, which it has read back from every drive.
     func trackFiles(
-        on copies: [DriveBackend], of owner: OwnerID, readBack: Set<FileName>
+        on copies: [DriveBackend], of owner: OwnerID, readBack: Set<FileName>? = nil
     ) async {
         let now = clock.now()
         for copy in copies {
             // A drive that cannot be listed now is looked at by the next run.
             guard let files = try? await copy.allFiles() else { continue }
             let place = Catalog.Copy(copy.drive.id, owner)
-            catalog.note(files, on: place, at: now, isWhole: true)
-            catalog.remember(good: readBack, problems: [:], on: place, at: now)
+            catalog.note(files, on: place, at: now, isWhole: readBack != nil)
+            catalog.remember(good: readBack ?? [], problems: [:], on: place, at: now)
         }
     }
 
