@@ -17,6 +17,7 @@ struct Programme: Sendable {
     /// All programmes, in the order in which they run.
     static let all: [Programme] = [
         powerCut, failingCalls, fullDrive, rot, kills, clock, neighbours, brokenState, badInput,
+        lostLines,
     ]
 }
 

@@ -69,7 +69,7 @@ struct StateTrial {
     /// Everything of ours that is no content: files and folders of the box, and of the drives
     /// what is not in a repository but its config and keys. An equal chance for each kind.
     private mutating func places() -> [String] {
-        let all = StateBox.parts.flatMap { part in
+        let all = TrialInstallation.parts.flatMap { part in
             [part] + TrialFiles.tree("\(box.folder)/\(part)").keys.sorted().map { part + $0 }
         }
         let own = all.filter { path in
