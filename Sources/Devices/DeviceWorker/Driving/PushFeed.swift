@@ -2,13 +2,16 @@ import BackupCore
 
 /// Operations on their way from the task that receives frames to the one that carries them out.
 ///
-/// One frame waits while another is carried out, and none is received while the worker waits for
-/// an answer: the memory is bounded, a slow drive holds a fast phone back, and the link's thread is
-/// free for the answer.
+/// A few frames wait while another is carried out, so that the phone goes on sending while a file's
+/// end is stored; none is received while the worker waits for an answer. The memory is bounded, a
+/// slow drive holds a fast phone back, and the link's thread is free for the answer.
 actor PushFeed {
+    /// 4 MiB: what a phone sends in a fiftieth of a second at the fastest, and small beside a pack.
+    private static let framesAhead = 8
+
     private let events: RunEventSink
     private var current: ArraySlice<PushOperation> = []
-    private var waiting: [PushOperation]?
+    private var waiting: [[PushOperation]] = []
     private var ending: Result<Void, DeviceError>?
     private var mayReceiveAhead = true
     private var isInFile = false
@@ -23,7 +26,7 @@ actor PushFeed {
     /// Waits until a frame should be received; false when no more is wanted.
     func isFrameWanted() async -> Bool {
         while !isClosed, ending == nil {
-            if waiting == nil, mayReceiveAhead || taker != nil { return true }
+            if waiting.count < Self.framesAhead, mayReceiveAhead || taker != nil { return true }
             await withCheckedContinuation { receiver = $0 }
         }
         return false
@@ -31,7 +34,7 @@ actor PushFeed {
 
     /// Hands a frame's operations over.
     func give(_ operations: [PushOperation]) {
-        waiting = operations
+        waiting.append(operations)
         if operations.last?.wantsAnswer == true { mayReceiveAhead = false }
         resume(&taker)
     }
@@ -85,8 +88,8 @@ extension PushFeed {
     private func nextOfAny() async throws(DeviceError) -> PushOperation? {
         while true {
             if let operation = current.popFirst() { return operation }
-            if let operations = waiting.take() {
-                current = operations[...]
+            if !waiting.isEmpty {
+                current = waiting.removeFirst()[...]
                 resume(&receiver)
             } else if let ending {
                 try ending.get()
