@@ -155,9 +155,54 @@ extension EndToEndTests {
             }
             let other = try lab.start(words + ["--yes", "Nes"]).finish()
             #expect(other.exitCode == 64)
-            try lab.expect(0, lab.start(words + ["--yes", "New"]).finish())
+            let restored = try lab.expect(0, lab.start(words + ["--yes", "New"]).finish())
+            #expect(restored.errors.contains("It has restarted"), "\(restored.story)")
             let digests = try digests(phone, isEncrypted: password != nil)
             #expect(digests.0 != nil && digests.0 == digests.1)
+        }
+
+        @Test func aMergeBringsTheBackupAndKeepsTheRest() throws {
+            let (lab, phone) = try backedUpWithAnErasedOne(
+                password: nil, ",backup-files=40,backup-bytes=1000000,backup-seed=7")
+            func export(_ bay: Int, _ name: String) throws -> [String: String] {
+                let folder = lab.folder + "/out/" + name
+                try phone.control(bay: bay, "backup", "export", folder)
+                return contents(of: folder)
+            }
+            let old = try export(1, "old")
+            let before = try export(2, "before")
+            let own = before.filter { old[$0.key] == nil }
+            try #require(!own.isEmpty)
+            try lab.expect(
+                0,
+                lab.start([
+                    "restore", "latest", "--capture", "backup", "--to-phone", id(lab, "New"),
+                    "--merge", "--yes", "New",
+                ]).finish())
+            let after = try export(2, "after")
+            #expect(own.allSatisfy { after[$0.key] == $0.value }, "what only it had stays")
+            let photos = old.filter { $0.key.hasPrefix("/CameraRollDomain/") }
+            try #require(!photos.isEmpty)
+            #expect(photos.allSatisfy { after[$0.key] == $0.value })
+            let messages = "/HomeDomain/Library/SMS/sms.db"
+            #expect(after[messages] == old[messages] && after[messages] != before[messages])
+            // Its own settings are not those of the other one.
+            let settings = before.filter {
+                $0.key.hasPrefix("/HomeDomain/Library/Preferences/")
+            }
+            try #require(!settings.isEmpty)
+            #expect(settings.allSatisfy { after[$0.key] == $0.value })
+        }
+
+        @Test func aPhoneTooFullForABackupIsNamed() throws {
+            let (lab, phone) = try backedUpWithAnErasedOne(password: nil)
+            try phone.control(bay: 2, "backup", "fault", "error", "105", "space")
+            let full = try lab.start([
+                "restore", "latest", "--capture", "backup", "--to-phone", id(lab, "New"), "--yes",
+                "New",
+            ]).finish()
+            #expect(full.exitCode == 52, "\(full.story)")
+            #expect(full.errors.contains("too little room"))
         }
 
         @Test func whatIsMissingForARestoreIsNamedAtOnce() throws {

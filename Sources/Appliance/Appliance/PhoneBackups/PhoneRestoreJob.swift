@@ -7,6 +7,8 @@ package import ControlAPI
 package struct PhoneRestorePlan: Sendable {
     let backup: FoundBackup
     let target: PhoneID
+    /// The phone's plug when it was looked at.
+    let plug: DetectedPhone
     let password: String?
     let isMigration: Bool
     let byteCount: UInt64
@@ -17,6 +19,9 @@ package struct PhoneRestorePlan: Sendable {
 }
 
 extension Box {
+    /// How long a phone may take to restart; most are back within one or two minutes.
+    private static let restartLimit = Duration.seconds(300)
+
     /// Finds the backup, the password and the phone, which is waited for. `isMerge` puts the
     /// backup's content back and keeps the rest of the phone; else the phone becomes what the
     /// backup is.
@@ -28,7 +33,8 @@ extension Box {
         filter.capture = .backup
         let backup = try await self.backup(in: try await select(snapshot, filter))
         let password = try await requiredPassword(of: backup)
-        let (target, attributes) = try await look(choice, wait: wait, events: events)
+        let opened = try await look(choice, wait: wait, events: events)
+        let attributes = opened.attributes
         let facts = try await countFacts(
             of: backup.found.snapshot, in: backup.found.reading.repository)
         let document = backup.found.document
@@ -38,7 +44,8 @@ extension Box {
         let source = HostileText.escaped(document.phoneName ?? "a phone", limit: 60)
         let name = HostileText.escaped(attributes.name, limit: 60)
         return PhoneRestorePlan(
-            backup: backup, target: target, password: password, isMigration: !isMerge,
+            backup: backup, target: opened.id, plug: opened.detected, password: password,
+            isMigration: !isMerge,
             byteCount: facts.bytes, targetName: attributes.name,
             sentences: [
                 "The backup of \(source) of \(time) goes onto \(name) "
@@ -50,10 +57,10 @@ extension Box {
             ])
     }
 
-    /// The phone that is meant, as it tells of itself.
+    /// The phone that is meant, its session closed again.
     private func look(
         _ choice: PhoneChoice, wait: Int?, events: @escaping RunEventSink
-    ) async throws -> (PhoneID, PhoneAttributes) {
+    ) async throws -> OpenedPhone {
         let wait = Duration.seconds(wait ?? configuration.waitSeconds)
         var phones = PhoneWait(self, for: choice, wait: wait, events: events)
         guard let opened = try await phones.next() else { throw CancellationError() }
@@ -63,7 +70,7 @@ extension Box {
                 .unsuitable, "This phone is no iPhone",
                 advice: "Choose the iPhone with --to-phone.")
         }
-        return (opened.id, opened.attributes)
+        return opened
     }
 
     /// Carries a confirmed restore out and sums up.
@@ -82,11 +89,16 @@ extension Box {
                 PhoneRestore(
                     source: plan.backup.stored.udid, password: plan.password,
                     isMigration: plan.isMigration, byteCount: plan.byteCount))
+            let plugs = Set(await detect(events: events).map(\.phone))
             try await perform(job, on: plan.target, wait: wait, over: builder, events: events)
+            let isBack = await followRestart(of: plan.plug, since: plugs, events: events)
             summary = RunSummary(
                 verdict: .safe, outcomes: [.done],
-                message: "The phone has taken the backup and checked it; it restarts now and goes "
-                    + "on by itself. It asks again whether to trust this box.")
+                message: "The phone has taken the backup and checked it. "
+                    + (isBack
+                        ? "It has restarted and goes on by itself."
+                        : "It has not come back from its restart yet; leave it plugged in.")
+                    + (plan.isMigration ? " It asks again whether to trust this box." : ""))
             summary.snapshots = [found.document]
         } catch {
             summary = RunSummary(failed: error)
@@ -98,5 +110,35 @@ extension Box {
                 started: started, seconds: summary.duration.roundedSeconds,
                 exitCode: summary.exitCode), summary)
         return summary
+    }
+
+    /// Waits until a phone that restarts is plugged in anew; false when it does not come in time.
+    private func followRestart(
+        of phone: DetectedPhone, since before: Set<DetectedPhone>,
+        events: @escaping RunEventSink
+    ) async -> Bool {
+        events(
+            .notice(
+                RunNotice(
+                    code: "phone_restarting",
+                    message: "The phone has everything and restarts. Do not unplug it.")))
+        let end = clock.elapsed() + Self.restartLimit
+        while clock.elapsed() < end, !Task.isCancelled {
+            let now = await detect(events: events).map(\.phone)
+            if now.contains(where: { $0.isSamePhone(as: phone) && !before.contains($0) }) {
+                return true
+            }
+            await clock.sleep(PhoneWait.pollInterval)
+        }
+        return false
+    }
+}
+
+extension DetectedPhone {
+    /// Whether both are plugs of one iPhone.
+    fileprivate func isSamePhone(as other: DetectedPhone) -> Bool {
+        guard case .usbmux(_, let udid) = address, case .usbmux(_, let otherUDID) = other.address
+        else { return false }
+        return udid == otherUDID
     }
 }

@@ -111,8 +111,9 @@ enum JobError {
                 "Free space with holdfast forget and prune, or add larger drives."
             )
         }
+        // Not `noSpace`, which is what drives lack.
         return (
-            .noSpace, "The phone has too little room for what the backup holds",
+            .refused, "The phone has too little room for what the backup holds",
             "Restore to a phone with more storage, or free some on this one."
         )
     }
