@@ -31,6 +31,8 @@ struct StateTrial {
     private var numbers: TrialNumbers
     private var problems: [String] = []
     private(set) var counts: [String] = []
+    /// The drive that keeps its repository because the other one has lost it.
+    private var spared: String?
     /// What was broken, for a failure's message.
     private(set) var story = ""
 
@@ -56,9 +58,17 @@ struct StateTrial {
 
     // MARK: Breaking
 
+    private func holdsRepository(_ path: String, of drive: String) -> Bool {
+        (box.repository(drive) + "/").hasPrefix("\(box.folder)/\(path)/")
+    }
+
     private mutating func breakSome() {
         for _ in 0..<1 + numbers.below(3) {
             let path = numbers.pick(places())
+            // Of two drives that are both emptied nothing can come back.
+            let emptied = ["a", "b"].first { holdsRepository(path, of: $0) }
+            guard emptied == nil || spared == nil || spared != emptied else { continue }
+            if let emptied { spared = emptied == "a" ? "b" : "a" }
             let damage = numbers.pick(StateDamage.allCases)
             damage.apply(to: path, in: box.folder, &numbers)
             story += "\(damage) \(path.split(separator: "/").suffix(2).joined(separator: "/")); "
