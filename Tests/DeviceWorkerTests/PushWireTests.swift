@@ -1,5 +1,6 @@
 import BackupCore
 import DeviceTestKit
+import Synchronization
 import TestKit
 import Testing
 
@@ -39,6 +40,37 @@ import Testing
             #expect((try? result.get()) != nil || operation.wantsAnswer)
             #expect((try? result.get()) == nil || !operation.wantsAnswer)
         }
+    }
+
+    private final class Count: Sendable {
+        private let number = Mutex(0)
+        func add() { number.withLock { $0 += 1 } }
+        var value: Int { number.withLock { $0 } }
+    }
+
+    /// A slow drive holds a fast phone back: few frames wait, and one that is taken makes room for
+    /// one.
+    @Test func onlyAFewFramesWait() async throws {
+        let feed = PushFeed { _ in }
+        let given = Count()
+        let phone = Task {
+            while await feed.isFrameWanted() {
+                await feed.give([.makeDirectory(Self.path)])
+                given.add()
+            }
+        }
+        func settled(at count: Int) async throws -> Int {
+            for _ in 0..<500 where given.value < count {
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            try await Task.sleep(for: .milliseconds(50))
+            return given.value
+        }
+        #expect(try await settled(at: 8) == 8)
+        _ = try await feed.next()
+        #expect(try await settled(at: 9) == 9)
+        await feed.close()
+        await phone.value
     }
 
     @Test(arguments: [

@@ -163,6 +163,33 @@ import Testing
         #expect(PlainFile.read(target + "/a/b") == [1])
     }
 
+    /// Files are written on two threads: the look at a name and the taking of it are one step.
+    @Test func twoEqualNamesAtOnceAreNeverOneFile() async throws {
+        let restore = try await FolderTarget.open(path: target, overwrite: true) { call in
+            if call == .rename { usleep(50_000) }
+            return nil
+        }
+        let path = EntryPath(text: "a/b")
+        let codes = await withTaskGroup(of: RestoreError.Code?.self) { group in
+            for byte in [UInt8(1), 2] {
+                group.addTask {
+                    do throws(RestoreError) {
+                        try await restore.writeFile(
+                            path, byteCount: 1, modified: .zero, mode: nil,
+                            from: Self.source([[byte]]))
+                        return nil
+                    } catch {
+                        return error.code
+                    }
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(codes.count { $0 == nil } == 1)
+        #expect(codes.contains(.exists))
+        #expect(PlainFile.tree(target).keys.sorted() == ["/a", "/a/b"])
+    }
+
     @Test func twoFoldersThatAreOneOnTheTargetAreToldApart() async throws {
         // As on a filesystem that ignores case: two names, one folder.
         let (upper, lower) = (folder.folder("target") + "/DCIM", target + "/dcim")

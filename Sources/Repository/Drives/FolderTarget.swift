@@ -17,7 +17,7 @@ package final class FolderTarget: RestoreTarget {
     private let threads = [
         DedicatedThread(name: "restore 1"), DedicatedThread(name: "restore 2"),
     ]
-    private let nextFile = Atomic(0)
+    private let fileCount = Atomic<UInt>(0)
 
     private init(root: Descriptor, overwrite: Bool, system: DriveSyscalls) {
         self.overwrite = overwrite
@@ -191,7 +191,8 @@ package final class FolderTarget: RestoreTarget {
     private static func permissions(_ mode: UInt32) -> UInt32 { mode & 0o777 }
 
     private func nextThread() -> DedicatedThread {
-        threads[nextFile.wrappingAdd(1, ordering: .relaxed).newValue & 1]
+        let number = fileCount.wrappingAdd(1, ordering: .relaxed).oldValue
+        return threads[Int(number % UInt(threads.count))]
     }
 
     private func onThread<Value: Sendable>(

@@ -5,7 +5,7 @@ import BackupCore
 final class LineBox: TrialInstallation {
     private static let udid = "00008110-000A1B2C3D4E801E"
     private static let second = "00008110-000A1B2C3D4E802E"
-    private(set) var phone = ""
+    private var phone = ""
     private var newPhone = ""
 
     init(in folder: String) throws {

@@ -26,7 +26,11 @@ struct LineTrial {
     ]
     private let box: LineBox
     private var numbers: TrialNumbers
+    private var problems: [String] = []
     private(set) var counts: [String] = []
+    private var snapshotCount = 0
+    /// The newest backup as it is restored.
+    private var newest: [String: [UInt8]?]?
     /// Where the cable broke, for a failure's message.
     private(set) var story = ""
 
@@ -41,40 +45,46 @@ struct LineTrial {
         counts.append(isFirst ? "first backup" : "incremental")
         story = counts[0]
         box.putBack(as: isFirst ? "empty" : "whole")
-        var before = isFirst ? nil : try box.newest()
-        var count = isFirst ? 0 : 1
+        snapshotCount = isFirst ? 0 : 1
+        newest = isFirst ? nil : try box.newest()
         try box.control("backup", "use", "\(1 + numbers.below(20))")
-        var problems: [String] = []
-        for _ in 0..<(numbers.chance(25) ? 2 : 1) {
-            try breakCable(isFirst)
-            let end = try box.backUp(wait: 1)
-            // Out first: a break that did not come is forgotten then.
-            try box.control("unplug")
-            try box.control("replug")
-            let listed = try box.snapshots()
-            if end.code == 0 {
-                // The cable outlived what it was to break at.
-                counts.append("not reached")
-                count += 1
-                before = try box.newest()
-            } else if ![21, 50].contains(end.code) {
-                problems.append("the run ends with \(end.story)")
-            }
-            if listed.count != count || !listed.areComplete {
-                problems.append("\(listed.count) snapshots are listed after \(end.story)")
-            }
-            if let before, try box.newest() != before {
-                problems.append("the backup before is not what it was")
-            }
-        }
-        let next = try box.backUp()
-        if next.code != 0 { problems.append("the next run ends with \(next.story)") }
-        let listed = try box.snapshots()
-        if listed.count != count + 1 || !listed.areComplete {
-            problems.append("\(listed.count) snapshots are listed after the next run")
-        }
-        if isJudged { problems += try judge() }
+        for _ in 0..<(numbers.chance(25) ? 2 : 1) { try lose(isFirst) }
+        try expectDone(try box.backUp(), "the next run")
+        if isJudged { try judge() }
         return problems
+    }
+
+    /// A run whose cable breaks: what there was before stays as it was.
+    private mutating func lose(_ isFirst: Bool) throws {
+        try breakCable(isFirst)
+        let end = try box.backUp(wait: 1)
+        // Out first: a break that did not come is forgotten then.
+        try box.control("unplug")
+        try box.control("replug")
+        if end.code == 0 {
+            counts.append("not reached")
+            return try expectDone(end, "the run")
+        }
+        if ![21, 50].contains(end.code) { problems.append("the run ends with \(end.story)") }
+        try expectListed("after \(end.story)")
+        if let newest, try box.newest() != newest {
+            problems.append("the backup before is not what it was")
+        }
+    }
+
+    private mutating func expectDone(_ end: TrialProcess.End, _ what: String) throws {
+        if end.code != 0 { problems.append("\(what) ends with \(end.story)") }
+        snapshotCount += 1
+        newest = try box.newest()
+        if newest == nil { problems.append("\(what) left nothing that is restored") }
+        try expectListed("after \(what)")
+    }
+
+    private mutating func expectListed(_ when: String) throws {
+        let listed = try box.snapshots()
+        if listed.count != snapshotCount || !listed.areComplete {
+            problems.append("\(listed.count) snapshots are listed \(when)")
+        }
     }
 
     private mutating func breakCable(_ isFirst: Bool) throws {
@@ -92,14 +102,12 @@ struct LineTrial {
         }
     }
 
-    private mutating func judge() throws -> [String] {
+    private mutating func judge() throws {
         counts.append("restored to a phone")
-        var problems: [String] = []
         if let difference = try box.differenceOnTheSecondPhone() { problems.append(difference) }
-        guard TrialRestic.isInstalled else { return problems }
+        guard TrialRestic.isInstalled else { return }
         for drive in ["a", "b"] {
             if let wrong = try box.judged(drive) { problems.append(wrong) }
         }
-        return problems
     }
 }
