@@ -62,8 +62,10 @@ struct LineTrial {
         try box.control("unplug")
         try box.control("replug")
         if end.code == 0 {
-            counts.append("not reached")
-            return try expectDone(end, "the run")
+            // Either nothing broke before the phone was done, or this is a lie.
+            counts.append("done all the same")
+            try expectDone(end, "the run")
+            return try judge()
         }
         if ![21, 50].contains(end.code) { problems.append("the run ends with \(end.story)") }
         try expectListed("after \(end.story)")
