@@ -15,9 +15,20 @@ struct RestoreJourney {
         let node: TreeNode?
     }
 
+    /// What is done in the order of the tree, whatever is at work beside it.
+    private enum Step: Sendable {
+        case file(TreeNode, at: EntryPath)
+        /// A folder gets its date when all in it is there.
+        case finish(TreeNode, at: EntryPath)
+    }
+
     private let run: RestoreRun
     var report: RestoreReport
     private var progress = RunProgress(phase: .restoring)
+    /// Gathered over the folders: with a few photos in each, waiting at the end of every folder
+    /// left a processor idle.
+    private var steps: [Step] = []
+    private static let stepsGathered = 1024
     /// Folders that were made only because something beneath them was selected.
     private var above: Set<EntryPath> = []
     /// Enough that two processors, a drive and the target have work between them. Each file has
@@ -84,7 +95,8 @@ struct RestoreJourney {
     /// Restores one selected entry; the folders above it are made first.
     mutating func restoreSelected(_ entry: Selected) async throws(End) {
         guard let node = entry.node else {
-            return try await restoreContent(of: run.request.tree, at: .root, depth: 0)
+            try await restoreContent(of: run.request.tree, at: .root, depth: 0)
+            return try await takeSteps()
         }
         guard entry.path.names.allSatisfy(\.isTreeName) else {
             return fail(entry.path, Self.impossibleName)
@@ -96,6 +108,7 @@ struct RestoreJourney {
             above.insert(parent)
         }
         try await restore(node, at: entry.path, depth: 0)
+        try await takeSteps()
     }
 
     /// Gives the folders above what was selected their dates, the deepest first.
@@ -127,7 +140,7 @@ struct RestoreJourney {
             return fail(path, Self.impossibleName)
         }
         switch node.kind {
-        case .file: try await restoreFiles([node], in: path.parent)
+        case .file: try await gather(.file(node, at: path))
         case .directory:
             guard depth < TreeWalk.depthLimit else { return fail(path, "It lies too deep.") }
             guard try await make(path) else { return }
@@ -135,7 +148,7 @@ struct RestoreJourney {
             if let subtree = node.subtree {
                 try await restoreContent(of: subtree, at: path, depth: depth + 1)
             }
-            try await finish(path, node)
+            try await gather(.finish(node, at: path))
         case .symbolicLink: fail(path, "It is a symbolic link, which is not restored.")
         case .other(let kind):
             fail(path, "It is a \(HostileText.escaped(kind, limit: 40)), which is not restored.")
@@ -153,16 +166,7 @@ struct RestoreJourney {
             if error.code == .noDrive { throw .repository(error) }
             return fail(path, "The folder's content cannot be read: \(error.whatHappened)")
         }
-        var rest = nodes[...]
-        while let node = rest.first {
-            let files = rest.prefix { $0.kind == .file }
-            rest = rest.dropFirst(max(1, files.count))
-            if files.isEmpty {
-                try await restore(node, at: path.appending(node.name), depth: depth)
-            } else {
-                try await restoreFiles(Array(files), in: path)
-            }
-        }
+        for node in nodes { try await restore(node, at: path.appending(node.name), depth: depth) }
     }
 
     private mutating func make(_ path: EntryPath) async throws(End) -> Bool {
@@ -175,17 +179,27 @@ struct RestoreJourney {
         }
     }
 
-    /// Restores files of one folder, several at once, so that the drives are read, content is
+    private mutating func gather(_ step: Step) async throws(End) {
+        steps.append(step)
+        if steps.count >= Self.stepsGathered { try await takeSteps() }
+    }
+
+    /// Restores what is gathered, several files at once, so that the drives are read, content is
     /// opened on every processor and the target is written at the same time. What became of them
     /// is noted in their order.
-    private mutating func restoreFiles(
-        _ nodes: [TreeNode], in folder: EntryPath
-    ) async throws(End) {
+    private mutating func takeSteps() async throws(End) {
         let run = run
-        try await inOrder(nodes, width: Self.filesAtOnce) { node in
-            await RestoredFile(node, at: folder.appending(node.name)).write(run)
-        } use: { node, outcome throws(End) in
-            try await finished(node, at: folder.appending(node.name), outcome)
+        let taken = steps
+        steps = []
+        try await inOrder(taken, width: Self.filesAtOnce) { step -> RestoredFile.Outcome? in
+            guard case .file(let node, let path) = step else { return nil }
+            return await RestoredFile(node, at: path).write(run)
+        } use: { step, outcome throws(End) in
+            switch step {
+            case .file(let node, let path):
+                if let outcome { try await finished(node, at: path, outcome) }
+            case .finish(let node, let path): try await finish(path, node)
+            }
         }
     }
 
