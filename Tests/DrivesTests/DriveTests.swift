@@ -75,6 +75,22 @@ import Testing
         #expect(try await opened.owners() == [DrivePair.owner])
     }
 
+    @Test func folderInPlaceOfTheRecordIsMovedAsideAndKept() async throws {
+        let path = folder.folder("a")
+        let drive = try await DrivePair.enrol(path)
+        try await DrivePair.initialise(drive.repository(DrivePair.owner))
+        Shell.run("rm", "\(path)/holdfast/drive.json")
+        Shell.run("mkdir", "\(path)/holdfast/drive.json")
+        PlainFile.write("\(path)/holdfast/drive.json/kept", [1, 2, 3])
+        let unidentified = try #require(
+            try await Drive.openUnidentified(path: path, options: DrivePair.options()))
+        let back = try await unidentified.identify(as: drive.record.renewed())
+        #expect(back.id == drive.id)
+        let opened = try await Drive.open(path: path, options: DrivePair.options())
+        #expect(opened.record.generation == 2)
+        #expect(PlainFile.read("\(path)/holdfast/quarantine/drive.json-1/kept") == [1, 2, 3])
+    }
+
     @Test func recordOfANewerLayoutIsRefused() async throws {
         let path = folder.folder("a")
         _ = try await DrivePair.enrol(path)

@@ -156,9 +156,14 @@ package final class Drive: Sendable {
     static func write(
         _ record: DriveRecord, to root: Descriptor, system: DriveSyscalls
     ) throws(BackendError) {
+        let folder = try lockRecord(in: root, system: system)
+        if try system.status(recordName, in: folder)?.kind == .directory {
+            // No file can replace a folder, and what is in it may be somebody's.
+            try Quarantine(of: folder, system: system).take(
+                recordName, from: folder, as: "drive.json")
+        }
         try system.writeDurably(
-            record.encoded, as: "drive.json", in: lockRecord(in: root, system: system),
-            replacing: true)
+            record.encoded, as: "drive.json", in: folder, replacing: true)
     }
 
     /// Keeps other programs from writing `drive.json` for as long as the result is open: a

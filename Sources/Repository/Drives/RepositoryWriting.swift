@@ -117,20 +117,9 @@ extension RepositoryFolder {
     func moveAside(_ file: FileName) throws(BackendError) {
         try requireLock()
         let folder = try open(Self.folder(of: file))
-        let quarantine = try openQuarantine()
-        var attempt = 1
-        while true {
-            let name = "\(owner)-\(file.kind.rawValue)-\(Self.lastName(of: file))-\(attempt)"
-            do throws(BackendError) {
-                try system.renameExclusively(
-                    PathBytes(Self.lastName(of: file)), in: folder, to: PathBytes(name),
-                    in: quarantine)
-                break
-            } catch let error where error.nativeCode == EEXIST && attempt < 10_000 {
-                attempt += 1
-            }
-        }
-        try system.sync(quarantine)
+        let name = Self.lastName(of: file)
+        try Quarantine(of: drive.root, system: system).take(
+            PathBytes(name), from: folder, as: "\(owner)-\(file.kind.rawValue)-\(name)")
         noteChange(Self.folder(of: file))
     }
 
@@ -150,11 +139,6 @@ extension RepositoryFolder {
             for folder in folders { try system.sync(try open(folder)) }
         }
         try drive.verifyPresent()
-    }
-
-    private func openQuarantine() throws(BackendError) -> Descriptor {
-        if try system.makeFolder("quarantine", in: drive.root) { try system.sync(drive.root) }
-        return try system.openFolder("quarantine", in: drive.root)
     }
 
     /// Makes all that was stored durable: the entries of every folder that changed; then every
