@@ -28,6 +28,27 @@ import Testing
         #expect(width == 1 || state.withLock { $0.most } > 1)
     }
 
+    @Test func othersGoOnWhileOneTakesLong() async {
+        let done = Mutex(0)
+        let most = Mutex((running: 0, most: 0))
+        var seen: [Int] = []
+        await inOrder(Array(0..<30), width: 3, ahead: 10) { element in
+            most.withLock { state in
+                state.running += 1
+                state.most = max(state.most, state.running)
+            }
+            // The first ends only when all that may begin beside it have ended.
+            while element == 0, done.withLock({ $0 }) < 9 { await Task.yield() }
+            if element < 10 { done.withLock { $0 += 1 } }
+            most.withLock { $0.running -= 1 }
+            return element
+        } use: { element, _ throws(Never) in
+            seen.append(element)
+        }
+        #expect(seen == Array(0..<30))
+        #expect(most.withLock { $0.most } <= 3)
+    }
+
     @Test func errorEndsItAndNothingIsLeftRunning() async {
         let running = Mutex(0)
         let begun = Mutex(0)

@@ -191,7 +191,8 @@ struct RestoreJourney {
         let run = run
         let taken = steps
         steps = []
-        try await inOrder(taken, width: Self.filesAtOnce) { step -> RestoredFile.Outcome? in
+        try await inOrder(taken, width: Self.filesAtOnce, ahead: taken.count) {
+            step -> RestoredFile.Outcome? in
             guard case .file(let node, let path) = step else { return nil }
             return await RestoredFile(node, at: path).write(run)
         } use: { step, outcome throws(End) in
