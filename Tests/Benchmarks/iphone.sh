@@ -34,15 +34,15 @@ end_iphone() {
 }
 
 iphone_ours() {
-    touch_memory "$memory" $((iphone_bytes * 22 / 10))
-    measure "$1" "${see_iphone[@]}" "$programs/holdfast" backup --capture backup --wait 60
+    measure_holding "$memory" $((iphone_bytes * 22 / 10)) "$1" \
+        "${see_iphone[@]}" "$programs/holdfast" backup --capture backup --wait 60
 }
 
 iphone_plain() {
     local name=$1
     shift
-    touch_memory "$memory" $((iphone_bytes * 11 / 10))
-    measure "$name" "${see_iphone[@]}" idevicebackup2 backup "$@" "$memory/plain"
+    measure_holding "$memory" $((iphone_bytes * 11 / 10)) "$name" \
+        "${see_iphone[@]}" idevicebackup2 backup "$@" "$memory/plain"
 }
 
 iphone_use() {
