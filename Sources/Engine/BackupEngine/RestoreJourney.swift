@@ -26,9 +26,10 @@ struct RestoreJourney {
     var report: RestoreReport
     private var progress = RunProgress(phase: .restoring)
     /// Gathered over the folders: with a few photos in each, waiting at the end of every folder
-    /// left a processor idle.
+    /// left a processor idle. So many that a large file has others beside it for all of its time;
+    /// a step takes some hundred bytes of memory.
     private var steps: [Step] = []
-    private static let stepsGathered = 1024
+    private static let stepsGathered = 8192
     /// Folders that were made only because something beneath them was selected.
     private var above: Set<EntryPath> = []
     /// Enough that two processors, a drive and the target have work between them. Each file has
