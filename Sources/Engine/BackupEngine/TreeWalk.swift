@@ -72,7 +72,8 @@ package struct TreeWalk: AsyncSequence, Sendable {
         }
 
         package mutating func next() async throws(RepositoryError) -> Element? {
-            try await next(isolation: nil)
+            // Not nil, which would change the executor, and back, for every entry.
+            try await next(isolation: #isolation)
         }
     }
 

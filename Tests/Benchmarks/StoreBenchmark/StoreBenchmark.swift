@@ -37,7 +37,10 @@ enum StoreBenchmark {
         }
     }
 
-    private static func run(_ command: String, _ arguments: [String]) async throws -> ExitCode {
+    /// Beside the main thread, as in the product.
+    @concurrent private static func run(_ command: String, _ arguments: [String]) async throws
+        -> ExitCode
+    {
         switch (command, arguments.count) {
         case ("init", 1...): try await prepare(arguments)
         case ("backup", 2...):
