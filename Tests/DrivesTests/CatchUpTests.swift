@@ -2,6 +2,7 @@ import BackupCore
 import Drives
 import Glibc
 import ResticFormat
+import Synchronization
 import Testing
 
 /// Drives in folders with the same owner's repository, and what is done to them.
@@ -224,6 +225,24 @@ struct CopySet {
             _ = try await catchUp("a", "b")
             #expect(copies.areEqual("a", "b"), "after call \(failing)")
         }
+    }
+
+    @Test func driveThatFailsIsNotTriedWithEveryFile() async throws {
+        try await copies.enrol("a", "b")
+        try await copies.initialise("a", "b")
+        for seed in 1...20 { try await copies.write(UInt64(seed), to: "a") }
+        let calls = Mutex(0)
+        let b = try await copies.backend("b") { call in
+            guard call == .write else { return nil }
+            calls.withLock { $0 += 1 }
+            return .error(EIO)
+        }
+        let report = await CatchUp(
+            [try await copies.backend("a"), b], validConfig: CopySet.validConfig
+        ).run()
+        #expect(report.behind.count == 1)
+        // One file of 40 packs, with its second attempt.
+        #expect((1...4).contains(calls.withLock { $0 }))
     }
 
     @Test func cancelledCatchUpSaysSo() async throws {

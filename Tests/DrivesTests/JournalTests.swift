@@ -105,6 +105,24 @@ import Testing
         #expect(reading.entries.count == 21 && reading.damage.isEmpty)
     }
 
+    @Test func anAppendWaitsForAnotherProgramsAppend() async throws {
+        try await fill(1)
+        let descriptor = unsafe open(
+            folder.path + "/a/holdfast/journal", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        try #require(descriptor >= 0)
+        defer { close(descriptor) }
+        #expect(flock(descriptor, LOCK_EX) == 0)
+        let journal = try await drive().journal
+        let append = Task {
+            try await journal.append(.enrolled(set: DrivePair.set), at: Timestamp(seconds: 5))
+        }
+        try await Task.sleep(for: .milliseconds(200))
+        #expect(PlainFile.read(path(2)) == nil)
+        #expect(flock(descriptor, LOCK_UN) == 0)
+        #expect(try await append.value == 2)
+        #expect(PlainFile.read(path(2)) != nil)
+    }
+
     @Test(arguments: [DriveCall.write, .sync, .close, .rename])
     func aRecordIsWrittenAnewAfterOneError(call: DriveCall) async throws {
         try await fill(1)
