@@ -75,13 +75,18 @@ import Testing
         #expect(try await opened.owners() == [DrivePair.owner])
     }
 
-    @Test func folderInPlaceOfTheRecordIsMovedAsideAndKept() async throws {
+    @Test(arguments: [false, true])
+    func folderInPlaceOfTheRecordIsMovedAsideAndKept(quarantineIsFile: Bool) async throws {
         let path = folder.folder("a")
         let drive = try await DrivePair.enrol(path)
         try await DrivePair.initialise(drive.repository(DrivePair.owner))
         Shell.run("rm", "\(path)/holdfast/drive.json")
         Shell.run("mkdir", "\(path)/holdfast/drive.json")
         PlainFile.write("\(path)/holdfast/drive.json/kept", [1, 2, 3])
+        if quarantineIsFile {
+            Shell.run("rmdir", "\(path)/holdfast/quarantine")
+            PlainFile.write("\(path)/holdfast/quarantine", [4])
+        }
         let unidentified = try #require(
             try await Drive.openUnidentified(path: path, options: DrivePair.options()))
         let back = try await unidentified.identify(as: drive.record.renewed())
@@ -89,6 +94,8 @@ import Testing
         let opened = try await Drive.open(path: path, options: DrivePair.options())
         #expect(opened.record.generation == 2)
         #expect(PlainFile.read("\(path)/holdfast/quarantine/drive.json-1/kept") == [1, 2, 3])
+        let other = PlainFile.read("\(path)/holdfast/quarantine-was-1")
+        #expect(other == (quarantineIsFile ? [4] : nil))
     }
 
     @Test func recordOfANewerLayoutIsRefused() async throws {
