@@ -114,6 +114,20 @@ import Testing
         #expect(kinds.withLock { $0 } == ["keys", "config", "data", "index", "snapshots"])
     }
 
+    @Test func whatCatchUpCopiedIsDurable() async throws {
+        try await copies.enrol("a", "b")
+        try await copies.initialise("a", "b")
+        try await copies.write(1, to: "a")
+        let changes = UnsyncedFolders()
+        let both = [
+            try await copies.backend("a"),
+            try await copies.backend("b", observer: changes.observer),
+        ]
+        let report = await CatchUp(both, validConfig: CopySet.validConfig).run()
+        #expect(report.copied.values.map(\.files) == [4])
+        #expect(changes.count > 0 && changes.left == [])
+    }
+
     @Test func aDriveThatCannotBeListedTakesNoPart() async throws {
         try await copies.enrol("a", "b")
         try await copies.initialise("a", "b")

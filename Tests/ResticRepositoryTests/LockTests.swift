@@ -24,13 +24,19 @@ import Testing
     private func writeForeign(
         _ key: MasterKey, exclusive: Bool, age: Int64 = 0, hostname: String = "laptop"
     ) async throws {
+        let file = foreign(key, exclusive: exclusive, age: age, hostname: hostname)
+        try await backend.write(FileName(.lock, file.id), file.bytes)
+    }
+
+    private func foreign(
+        _ key: MasterKey, exclusive: Bool, age: Int64 = 0, hostname: String = "laptop"
+    ) -> (id: ContentID, bytes: [UInt8]) {
         let now = clock.now()
         let record = LockRecord(
             time: Timestamp(seconds: now.seconds - age), isExclusive: exclusive,
             hostname: hostname, username: "eve\u{1B}[31m", processID: 7)
-        let file = UnpackedFile.seal(
+        return UnpackedFile.seal(
             LockCodec.encode(record), sealer: Sealer(key), codec: ZstdCodec())
-        try await backend.write(FileName(.lock, file.id), file.bytes)
     }
 
     @Test(arguments: [
@@ -53,6 +59,24 @@ import Testing
             #expect(!error.detail.contains("\u{1B}"), "a name reached a terminal unescaped")
         }
         #expect(backend.names(.lock).count == 1, "ours is gone, theirs is left")
+    }
+
+    @Test func ofTwoThatStartAtOnceTheOneThatSeesTheOtherGivesWay() async throws {
+        let key = MasterKey.random()
+        let file = foreign(key, exclusive: true)
+        let ids = Diary()
+        // After the first look, before ours is written.
+        ids.onWrite.withLock { hook in
+            hook = { [backend] _ in
+                backend.state.withLock { $0.copies[0][FileName(.lock, file.id)] = file.bytes }
+            }
+        }
+        let error = await #expect(throws: BackendError.self) {
+            _ = try await acquire(key, exclusive: false, ids: ids)
+        }
+        #expect(error?.code == .locked)
+        #expect(backend.names(.lock) == [FileName(.lock, file.id)], "ours is gone")
+        #expect(ids.written == 1 && ids.ids.isEmpty)
     }
 
     @Test func ownIdsAreInTheDiaryBeforeTheFileIsThere() async throws {
