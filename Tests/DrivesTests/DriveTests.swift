@@ -94,7 +94,7 @@ import Testing
         let opened = try await Drive.open(path: path, options: DrivePair.options())
         #expect(opened.record.generation == 2)
         #expect(PlainFile.read("\(path)/holdfast/quarantine/drive.json-1/kept") == [1, 2, 3])
-        let other = PlainFile.read("\(path)/holdfast/quarantine-was-1")
+        let other = PlainFile.read("\(path)/holdfast/quarantine/quarantine-1")
         #expect(other == (quarantineIsFile ? [4] : nil))
     }
 
