@@ -148,6 +148,22 @@ import Testing
         #expect(before > 0)
     }
 
+    /// An index of packs that a power cut takes away would have restic and us trust what is not there.
+    @Test func packsAreFlushedBeforeTheirIndex() async throws {
+        var generator = SeededGenerator(seed: 17)
+        let key = try await makeRepository(on: backend).masterKey
+        let repository = try await openMemoryRepository(backend, key) {
+            $0.packByteCount = 100_000
+            $0.checkpointPackCount = 2
+        }
+        for _ in 0..<20 { _ = try await repository.save(source(generator.bytes(600_000))) }
+        let early = backend.indexesWritten
+        #expect(early.all > 0 && early.tooEarly == 0)
+        try await repository.checkpoint()
+        let indexes = backend.indexesWritten
+        #expect(indexes.all > early.all && indexes.tooEarly == 0)
+    }
+
     @Test func slowPhoneIsIndexedInTimeAlthoughItFillsNoPack() async throws {
         var generator = SeededGenerator(seed: 16)
         let key = try await makeRepository(on: backend).masterKey

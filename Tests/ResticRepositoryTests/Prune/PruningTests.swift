@@ -211,6 +211,44 @@ import Testing
         #expect(try isSound())
     }
 
+    @Test func newPacksAreFlushedBeforeTheirIndex() async throws {
+        let memory = MemoryBackend()
+        let key = try await makeRepository(on: memory).masterKey
+        var numbers = SeededGenerator(seed: 70)
+        let repository = try await openMemoryRepository(memory, key)
+        let files = (0..<6).map { ("file-\($0)", numbers.bytes(20_000)) }
+        let first = try await repository.commit(files: files)
+        _ = try await repository.commit(files: Array(files.prefix(3)))
+        await repository.close()
+        try await memory.remove(FileName(.snapshot, first.snapshot.id))
+        let before = memory.indexesWritten.all
+        let pruning = Pruning(backend: memory, masterKey: key, options: PruneOptions())
+        let plan = try await pruning.plan()
+        #expect(!plan.repackedPacks.isEmpty)
+        _ = try await pruning.write(plan)
+        let indexes = memory.indexesWritten
+        #expect(indexes.all > before && indexes.tooEarly == 0)
+    }
+
+    /// Whoever wrote it may have had blobs in it that a snapshot still to come refers to.
+    @Test func anUnreadableIndexOfWhatNobodyNeedsStopsAPruneByName() async throws {
+        let key = try await makeRepository(on: backend).masterKey
+        _ = try await fill(key, 3, seed: 71)
+        let needed = Set(try await backend.list(.index).map(\.name))
+        let gone = try await fill(key, 3, seed: 72)
+        try await backend.remove(FileName(.snapshot, gone.id))
+        let index = try #require(
+            try await backend.list(.index).map(\.name).first { !needed.contains($0) })
+        let bytes = try await backend.read(index, range: nil, copy: 0)
+        try await backend.write(index, Array(bytes.dropLast()))
+        do {
+            _ = try await prune(key)
+            Issue.record("a prune was planned")
+        } catch let error as RepositoryError {
+            #expect(error.code == .damaged && error.detail.contains(index.relativePath))
+        }
+    }
+
     @Test(arguments: [FileKind.index, .data, .snapshot])
     func nothingIsPlannedWhileSomethingNeededIsLost(kind: FileKind) async throws {
         let key = try await makeRepository(on: backend).masterKey

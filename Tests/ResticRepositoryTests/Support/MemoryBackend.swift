@@ -100,6 +100,22 @@ final class MemoryBackend: RepositoryBackend {
         state.withLock { Set($0.copies.flatMap { $0.keys.map(\.relativePath) }) }
     }
 
+    /// How many indexes were written while a pack before them was not flushed, and how many in all.
+    var indexesWritten: (tooEarly: Int, all: Int) {
+        var (tooEarly, all, isFlushed) = (0, 0, true)
+        for entry in state.withLock({ $0.log }) {
+            switch entry {
+            case "flush": isFlushed = true
+            case "write data": isFlushed = false
+            case "write index":
+                all += 1
+                if !isFlushed { tooEarly += 1 }
+            default: break
+            }
+        }
+        return (tooEarly, all)
+    }
+
     /// Changes one file on one copy.
     func change(_ file: FileName, copy: Int, _ body: (inout [UInt8]?) -> Void) {
         state.withLock { state in body(&state.copies[copy][file]) }
