@@ -48,7 +48,7 @@ package struct BackupContents: Sendable {
         }
     }
 
-    private static var unreadable: RepositoryError {
+    fileprivate static var unreadable: RepositoryError {
         RepositoryError(.notFound, "The list of files in this backup cannot be read")
     }
 
@@ -118,15 +118,13 @@ package struct BackupContents: Sendable {
     // MARK: Questions
 
     /// The entries at and beneath `path` (a domain and a path in it; the root is everything), in
-    /// the order of their paths, given to `each` one after the other.
-    package func entries(
-        beneath path: EntryPath, _ each: @escaping @Sendable (BackedUpFile) -> Void
-    ) async throws(RepositoryError) {
+    /// the order of their paths. Only their row numbers are held: 8 bytes for each.
+    package func entries(beneath path: EntryPath) async throws(RepositoryError) -> Entries {
         let names = path.names.map { String(decoding: $0.bytes, as: UTF8.self) }
         let inner = names.dropFirst().joined(separator: "/")
         do {
-            try await database.read { database in
-                var sql = "SELECT fileID, domain, relativePath, flags, file FROM Files"
+            let rows = try await database.read { database in
+                var sql = "SELECT _rowid_ FROM Files"
                 var arguments: StatementArguments = []
                 if let domain = names.first {
                     sql += " WHERE domain = ?"
@@ -137,18 +135,55 @@ package struct BackupContents: Sendable {
                     }
                 }
                 sql += " ORDER BY domain, relativePath"
-                let rows = try Row.fetchCursor(database, sql: sql, arguments: arguments)
-                while let row = try rows.next() {
-                    guard let file = Self.file(row) else { continue }
-                    each(file)
+                var rows: [Int64] = []
+                let cursor = try Row.fetchCursor(database, sql: sql, arguments: arguments)
+                while let row = try cursor.next() {
+                    // What has no number of its own is no row of a table.
+                    if let number = Int64.fromDatabaseValue(row[0]) { rows.append(number) }
                 }
+                return rows
             }
+            return Entries(database: database, rows: rows[...])
         } catch {
             throw Self.unreadable
         }
     }
 
-    private static func file(_ row: Row) -> BackedUpFile? {
+    /// The entries that were asked for, read a page at a time.
+    package struct Entries: Sendable {
+        private static let pageLength = 512
+
+        fileprivate let database: DatabaseQueue
+        /// Those that are still to come.
+        fileprivate var rows: ArraySlice<Int64>
+
+        /// Whether none is left.
+        package var isEmpty: Bool { rows.isEmpty }
+
+        /// The next ones, nil when there are no more. Rows that are neither file nor folder, or
+        /// have names that cannot be made, are left out: a page may be empty.
+        package mutating func next() async throws(RepositoryError) -> [BackedUpFile]? {
+            guard !rows.isEmpty else { return nil }
+            let page = rows.prefix(Self.pageLength)
+            rows = rows.dropFirst(Self.pageLength)
+            do {
+                return try await database.read { database in
+                    let statement = try database.cachedStatement(
+                        sql: """
+                            SELECT fileID, domain, relativePath, flags, file FROM Files
+                            WHERE _rowid_ = ?
+                            """)
+                    return try page.compactMap { number in
+                        try Row.fetchOne(statement, arguments: [number]).flatMap(file)
+                    }
+                }
+            } catch {
+                throw unreadable
+            }
+        }
+    }
+
+    fileprivate static func file(_ row: Row) -> BackedUpFile? {
         guard let id = String.fromDatabaseValue(row["fileID"]),
             let domain = String.fromDatabaseValue(row["domain"]),
             let path = String.fromDatabaseValue(row["relativePath"]),

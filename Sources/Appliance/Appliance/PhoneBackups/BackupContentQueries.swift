@@ -2,7 +2,6 @@ import AppleBackup
 import BackupCore
 import BackupEngine
 import Drives
-import Synchronization
 
 /// What an iPhone's backup holds, by the phone's own domains and paths
 /// (`HomeDomain/Library/SMS/sms.db`).
@@ -26,10 +25,8 @@ extension Box {
     /// The entries at and beneath `path` of a backup's contents; `notFound` when there is none.
     func entries(
         of contents: BackupContents, beneath path: EntryPath
-    ) async throws -> [BackedUpFile] {
-        let files = Mutex<[BackedUpFile]>([])
-        try await contents.entries(beneath: path) { file in files.withLock { $0.append(file) } }
-        let entries = files.withLock { $0 }
+    ) async throws -> BackupContents.Entries {
+        let entries = try await contents.entries(beneath: path)
         guard !entries.isEmpty else {
             throw ApplianceError(
                 .notFound, "\(path) is not in this backup.",
@@ -45,16 +42,11 @@ extension Box {
         let contents = try await contents(of: found)
         var report = RestoreReport(run: newRun(), started: clock.now())
         for path in paths {
-            for file in try await entries(of: contents, beneath: path) {
-                try Task.checkCancellation()
-                do throws(RestoreError) {
-                    try await restore(file, contents, to: target, &report)
-                } catch {
-                    if error.endsTheRestore { throw error }
-                    report.failedCount += 1
-                    if report.failed.count < 1000 {
-                        report.failed.append(.init(path: file.path, reason: error.whatHappened))
-                    }
+            var entries = try await entries(of: contents, beneath: path)
+            while let page = try await entries.next() {
+                for file in page {
+                    try Task.checkCancellation()
+                    try await restoreOrTell(file, contents, to: target, &report)
                 }
             }
         }
@@ -64,6 +56,22 @@ extension Box {
                 + (report.failedCount == 0 ? "." : "; \(report.failedCount) could not be.")
         ]
         return report
+    }
+
+    /// Restores an entry, or notes that it could not be; throws what ends the restore.
+    private func restoreOrTell(
+        _ file: BackedUpFile, _ contents: BackupContents, to target: FolderTarget,
+        _ report: inout RestoreReport
+    ) async throws(RestoreError) {
+        do throws(RestoreError) {
+            try await restore(file, contents, to: target, &report)
+        } catch {
+            if error.endsTheRestore { throw error }
+            report.failedCount += 1
+            if report.failed.count < 1000 {
+                report.failed.append(.init(path: file.path, reason: error.whatHappened))
+            }
+        }
     }
 
     private func restore(

@@ -17,8 +17,9 @@ extension Box {
         var listsContents = isByDomain
         if !listsContents { listsContents = try await self.isByDomain(asked, in: found) }
         if listsContents {
-            for file in try await entries(of: try await contents(of: found), beneath: asked) {
-                each(EntryDocument(path: file.path, node: file.node))
+            var entries = try await entries(of: try await contents(of: found), beneath: asked)
+            while let page = try await entries.next() {
+                for file in page { each(EntryDocument(path: file.path, node: file.node)) }
             }
             return
         }
