@@ -55,6 +55,10 @@ import Testing
         #expect(TreeRules.machinePaths(.this) == [])
     }
 
+    @Test func mutantsStandWhereTheirLinesAre() {
+        #expect(TreeRules.mutants(.this) == [])
+    }
+
     @Test func theReadmesCommandsExist() {
         #expect(TreeRules.commands(.this) == [])
     }

@@ -140,6 +140,26 @@ import Testing
         #expect(TreeRules.machinePaths(tree.checkout).count == 1)
     }
 
+    @Test func aMutantWhoseLineWentAwayIsNamed() throws {
+        let tree = try ScratchTree([
+            "Sources/A.swift": "one\n    two\n",
+            "Tests/Torture/Mutants/mutants.txt": """
+            # Words.
+
+            name: there
+            file: Sources/A.swift
+            line:     two
+
+            name: gone
+            file: Sources/A.swift
+            line:     three
+
+            """,
+        ])
+        #expect(
+            TreeRules.mutants(tree.checkout) == ["mutant gone: its line is not in Sources/A.swift"])
+    }
+
     @Test func aCommandThatIsNoProgramIsNamed() throws {
         let tree = try ScratchTree([
             "README.md": "scripts/test scripts/demo", "scripts/test": "", "scripts/demo": "",

@@ -36,6 +36,24 @@ enum TreeRules {
             .filter { !$0.hasPrefix("Tests/") }
     }
 
+    /// Every mutant of the torture programmes stands where its line is.
+    static func mutants(_ checkout: Checkout) -> [String] {
+        let list = checkout.text("Tests/Torture/Mutants/mutants.txt") ?? ""
+        return list.split(separator: "\n\n").compactMap { entry in
+            let fields = Dictionary(
+                entry.split(separator: "\n").compactMap { line -> (String, String)? in
+                    guard let colon = line.firstRange(of: ": ") else { return nil }
+                    return (
+                        String(line[..<colon.lowerBound]), String(line[colon.upperBound...])
+                    )
+                }, uniquingKeysWith: { first, _ in first })
+            guard let name = fields["name"], let file = fields["file"] else { return nil }
+            let source = (checkout.text(file) ?? "").split(separator: "\n")
+            let isThere = source.contains { fields["line"] == String($0) }
+            return isThere ? nil : "mutant \(name): its line is not in \(file)"
+        }
+    }
+
     /// The two commands that the README promises, and the third that runs both.
     static func commands(_ checkout: Checkout) -> [String] {
         var violations = ["scripts/test", "scripts/demo", ".ci/run"]
