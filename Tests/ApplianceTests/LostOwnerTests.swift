@@ -9,6 +9,7 @@ import Testing
 private struct SilentFamily: DeviceFamily {
     let family = PhoneFamily.android
     func detect() async throws(DeviceError) -> [DetectedPhone] { [] }
+    func waitForChange(atMost limit: Duration) async {}
     func open(_ phone: DetectedPhone) async throws(DeviceError) -> any DeviceSession {
         throw DeviceError(.gone, "It is not there")
     }

@@ -6,7 +6,7 @@ import Testing
 @Suite struct WireTests {
     static let attributes = PhoneAttributes(
         identity: "X\nPixel", name: "Zoë 📱", manufacturer: "G", model: "Pixel", osVersion: "14",
-        batteryPercent: 100, notes: ["a", "b"])
+        batteryPercent: 100, notes: ["a", "b"], encryptsBackups: true)
     static let storage = PhoneStorage(
         handle: 0x10001, name: EntryName(bytes: [0xFF, 0x2F, 0]), volumeIdentifier: "v", type: 4,
         totalBytes: .max, freeBytes: 0)

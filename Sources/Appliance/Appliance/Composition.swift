@@ -31,7 +31,10 @@ package enum Composition {
     }
 
     private static func families(_ clock: any RunClock) -> [any DeviceFamily] {
-        [WorkerFamily(.android, clock: clock), WorkerFamily(.iphone, clock: clock)]
+        [
+            WorkerFamily(.android, clock: clock),
+            WorkerFamily(.iphone, clock: clock, watch: MuxListener(clock: clock)),
+        ]
     }
 
     /// A program's start and end: the worker it was started as, else `program`, whose code the

@@ -4,8 +4,16 @@ package protocol DeviceFamily: Sendable {
     /// The phones that are plugged in now, told without touching any of them. No bus is an empty
     /// list.
     func detect() async throws(DeviceError) -> [DetectedPhone]
+    /// Returns when its phones may have come or gone since the last call, or after `limit`.
+    func waitForChange(atMost limit: Duration) async
     /// Opens a session in a worker process of its own.
     func open(_ phone: DetectedPhone) async throws(DeviceError) -> any DeviceSession
+}
+
+/// Port: what tells that phones of a family may have come or gone.
+package protocol PresenceWatch: Sendable {
+    /// Returns when something was heard since the last call, or after `limit`.
+    func change(within limit: Duration) async
 }
 
 /// A phone seen on the bus, before anybody has spoken to it.
@@ -46,11 +54,14 @@ package struct PhoneAttributes: Hashable, Sendable {
     package var batteryPercent: Int?
     /// Facts for the run report: the lane used, quirks in force.
     package var notes: [String]
+    /// Whether the phone encrypts the backups that it makes itself; nil when it makes none, or does
+    /// not tell yet.
+    package var encryptsBackups: Bool?
 
     /// Attributes with every field given.
     package init(
         identity: String, name: String, manufacturer: String, model: String, osVersion: String,
-        batteryPercent: Int?, notes: [String]
+        batteryPercent: Int?, notes: [String], encryptsBackups: Bool? = nil
     ) {
         self.identity = identity
         self.name = name
@@ -59,6 +70,7 @@ package struct PhoneAttributes: Hashable, Sendable {
         self.osVersion = osVersion
         self.batteryPercent = batteryPercent
         self.notes = notes
+        self.encryptsBackups = encryptsBackups
     }
 }
 

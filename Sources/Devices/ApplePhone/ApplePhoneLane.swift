@@ -43,7 +43,7 @@ package struct ApplePhoneLane: ~Copyable, DeviceLane {
         PhoneAttributes(
             identity: session.udid, name: facts.name.isEmpty ? model : facts.name,
             manufacturer: "Apple", model: model, osVersion: facts.productVersion,
-            batteryPercent: battery(), notes: ["lane: AFC"])
+            batteryPercent: battery(), notes: ["lane: AFC"], encryptsBackups: encryptsBackups())
     }
 
     package mutating func storages() throws(DeviceError) -> [PhoneStorage] {
@@ -65,14 +65,27 @@ package struct ApplePhoneLane: ~Copyable, DeviceLane {
 
     private var model: String { ProductNames.name(of: facts.productType) }
 
-    /// Told by a phone that trusts this box; one that does not is not asked to for this.
     private func battery() -> Int? {
+        told("com.apple.mobile.battery", "BatteryCurrentCapacity")??.number.flatMap {
+            (0...100).contains($0) ? Int($0) : nil
+        }
+    }
+
+    private func encryptsBackups() -> Bool? {
+        told("com.apple.mobile.backup", "WillEncrypt").map { $0?.flag ?? false }
+    }
+
+    /// What a phone that trusts this box says, the inner nil being that it has no such value; one
+    /// that does not trust it is not asked to for this.
+    private func told(_ domain: String, _ key: String) -> PropertyList?? {
         guard session.hasRecord() else { return nil }
-        // Whatever keeps the phone from telling stands in the way of more than this, and is told
-        // when storages are asked for.
-        let value = try? session.value(
-            domain: "com.apple.mobile.battery", key: "BatteryCurrentCapacity")
-        return value?.number.flatMap { (0...100).contains($0) ? Int($0) : nil }
+        do {
+            return .some(try session.value(domain: domain, key: key))
+        } catch {
+            // Whatever keeps the phone from telling stands in the way of more than this, and is
+            // told when storages are asked for.
+            return nil
+        }
     }
 
     /// The file service, opened when it is needed and again after it broke.

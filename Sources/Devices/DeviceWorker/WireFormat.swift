@@ -8,7 +8,7 @@ import BackupCore
 /// integers little endian, an optional is a byte 0 or 1 before its value.
 enum WireFormat {
     /// Raised whenever a frame changes its meaning; parent and worker must agree on it.
-    static let version: UInt16 = 2
+    static let version: UInt16 = 3
     static let headerLength = 9
 }
 

@@ -24,6 +24,7 @@ extension WireWriter {
         let notes = value.notes.prefix(WireLimit.notes)
         unsigned16(UInt16(notes.count))
         for note in notes { text(note) }
+        optional(value.encryptsBackups) { writer, flag in writer.unsigned8(flag ? 1 : 0) }
     }
 
     mutating func storage(_ value: PhoneStorage) {
@@ -98,6 +99,9 @@ extension WireReader {
         let count = Int(try unsigned16())
         guard count <= WireLimit.notes else { throw .wireViolation("\(count) notes") }
         for _ in 0..<count { value.notes.append(try text()) }
+        value.encryptsBackups = try optional { reader throws(DeviceError) in
+            try reader.boolean()
+        }
         return value
     }
 

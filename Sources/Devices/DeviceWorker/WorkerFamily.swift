@@ -8,12 +8,14 @@ package struct WorkerFamily: DeviceFamily {
     private let program: WorkerProgram
     private let clock: any RunClock
     private let deadlines: WorkerDeadlines
+    private let watch: (any PresenceWatch)?
 
-    /// A family whose workers are `program`.
+    /// A family whose workers are `program`; without a `watch` changes are not heard of.
     package init(
         _ family: PhoneFamily, program: WorkerProgram = .this, clock: any RunClock,
-        deadlines: WorkerDeadlines = WorkerDeadlines()
+        deadlines: WorkerDeadlines = WorkerDeadlines(), watch: (any PresenceWatch)? = nil
     ) {
+        self.watch = watch
         self.family = family
         self.program = program
         self.clock = clock
@@ -39,6 +41,12 @@ package struct WorkerFamily: DeviceFamily {
         let patience = deadlines.close
         await thread.run { link.close(patience: patience) }
         return found.withLock { $0.filter { $0.family == family } }
+    }
+
+    /// See ``DeviceFamily/waitForChange(atMost:)``.
+    package func waitForChange(atMost limit: Duration) async {
+        guard let watch else { return await clock.sleep(limit) }
+        await watch.change(within: limit)
     }
 
     /// See ``DeviceFamily/open(_:)``. A phone that is busy is tried three times a second apart,

@@ -56,7 +56,7 @@ package struct BayAgent: Sendable {
                 emptySince = nil
                 if finished != phone {
                     guard let code = await serve(phone, of: family) else {
-                        await box.clock.sleep(Self.pollInterval)
+                        await box.waitForChange(atMost: Self.pollInterval)
                         continue
                     }
                     last = code
@@ -69,7 +69,7 @@ package struct BayAgent: Sendable {
                 emptySince = since
                 if now - since >= Self.grace { return last }
             }
-            await box.clock.sleep(Self.pollInterval)
+            await box.waitForChange(atMost: Self.pollInterval)
         }
         return .interrupted
     }

@@ -67,6 +67,18 @@ extension Box {
         return found
     }
 
+    /// Waits until phones may have come or gone, at most `limit`.
+    func waitForChange(atMost limit: Duration) async {
+        guard !families.isEmpty else { return await clock.sleep(limit) }
+        await withTaskGroup(of: Void.self) { group in
+            for family in families {
+                group.addTask { await family.waitForChange(atMost: limit) }
+            }
+            _ = await group.next()
+            group.cancelAll()
+        }
+    }
+
     /// The set's id, which phone ids depend on.
     func requiredDriveSet() throws(ApplianceError) -> DriveSetID {
         if let set = try store.driveSet() { return set }

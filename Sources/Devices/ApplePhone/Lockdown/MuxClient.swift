@@ -90,13 +90,7 @@ struct MuxClient {
         let socket = connect()
         guard socket >= 0 else { return nil }
         defer { close(socket) }
-        var message = request
-        message["ClientVersionString"] = .string("holdfast")
-        message["ProgName"] = .string("holdfast")
-        message["kLibUSBMuxVersion"] = .integer(3)
-        let payload = PropertyList.dictionary(message).encodeXML()
-        let header = [UInt32(headerLength + payload.count), 1, 8, 1].flatMap(littleEndian)
-        guard send(header + payload, to: socket) else { return nil }
+        guard send(message(request), to: socket) else { return nil }
         guard let head = receive(headerLength, from: socket) else { return nil }
         let length = head.prefix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
         guard (headerLength...(headerLength + limits.bytes)).contains(length),
@@ -106,21 +100,32 @@ struct MuxClient {
         return try? PropertyList.decode(body, limits: limits)
     }
 
+    /// A request as it is sent.
+    static func message(_ request: [String: PropertyList]) -> [UInt8] {
+        var fields = request
+        fields["ClientVersionString"] = .string("holdfast")
+        fields["ProgName"] = .string("holdfast")
+        fields["kLibUSBMuxVersion"] = .integer(3)
+        let payload = PropertyList.dictionary(fields).encodeXML()
+        let header = [UInt32(headerLength + payload.count), 1, 8, 1].flatMap(littleEndian)
+        return header + payload
+    }
+
     private static func littleEndian(_ value: UInt32) -> [UInt8] {
         (0..<4).map { UInt8(truncatingIfNeeded: value >> UInt32(8 * $0)) }
     }
 
-    private static func path() -> String? {
+    private static func path(_ given: String?) -> String? {
         // Sound: the text is copied before anything could change the environment.
-        guard let value = unsafe getenv("USBMUXD_SOCKET_ADDRESS") else {
-            return "/var/run/usbmuxd"
-        }
-        let text = unsafe String(cString: value)
+        let variable = unsafe getenv("USBMUXD_SOCKET_ADDRESS").map { unsafe String(cString: $0) }
+        guard let text = given ?? variable else { return "/var/run/usbmuxd" }
         return text.hasPrefix("UNIX:") ? String(text.dropFirst(5)) : nil
     }
 
-    private static func connect() -> Int32 {
-        guard let path = path() else { return -1 }
+    /// Connects to usbmuxd; -1 when there is none. `address` is as in `USBMUXD_SOCKET_ADDRESS`,
+    /// nil for that variable's.
+    static func connect(to address: String? = nil) -> Int32 {
+        guard let path = path(address) else { return -1 }
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let bytes = Array(path.utf8)
@@ -150,7 +155,8 @@ struct MuxClient {
         return descriptor
     }
 
-    private static func send(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+    /// Sends all of it; false when that cannot be.
+    static func send(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
         var rest = bytes[...]
         while !rest.isEmpty {
             // Sound: the slice lends its bytes for the call.
