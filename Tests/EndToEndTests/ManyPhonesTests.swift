@@ -80,6 +80,68 @@ extension EndToEndTests {
             try expectWhole(lab)
         }
 
+        // MARK: One run for all
+
+        /// Two iPhones that are told apart by name, each with `options` of its own.
+        private func iPhones(_ first: String, _ second: String) throws -> (Lab, IPhone) {
+            let lab = try Lab()
+            let phone = try lab.plugInIPhone([
+                "--phone", "udid=00008110-000A1B2C3D4E801E,name=First" + first,
+                "--phone", "udid=00008110-000A1B2C3D4E802E,name=Second" + second,
+            ])
+            try lab.setUp()
+            return (lab, phone)
+        }
+
+        private func savedNames(_ lab: Lab) throws -> Set<String> {
+            Set(
+                try lab.holdfast("snapshots", "--json").json.elements
+                    .filter { $0["complete"].flag == true }.compactMap { $0["phone_name"].text })
+        }
+
+        @Test(arguments: [true, false]) func aPhoneThatRefusesHoldsUpNoOther(
+            isFirst: Bool
+        ) throws {
+            let (lab, _) = try iPhones(
+                isFirst ? ",trust=deny" : "", isFirst ? "" : ",trust=deny")
+            let run = try lab.expect(52, lab.startBackup(["--capture", "media"]).finish())
+            #expect(try savedNames(lab) == [isFirst ? "Second" : "First"])
+            // Both are told by what became of them.
+            let message = try #require(try run.summary["message"].text)
+            #expect(message.contains("The iPhone in bay mux-"), "\(message)")
+            #expect(message.contains("The backup is complete"), "\(message)")
+        }
+
+        @Test func aLockedPhoneIsWaitedForAfterTheOther() throws {
+            let (lab, phone) = try iPhones(",lock=locked", "")
+            let run = try lab.startBackup(["--capture", "media"], wait: 60)
+            try #require(eventually { (try? savedNames(lab)) == ["Second"] })
+            #expect(run.isRunning)
+            try phone.control(bay: 1, "unlock")
+            let done = try lab.expect(0, run.finish())
+            #expect(try savedNames(lab) == ["First", "Second"])
+            let message = try #require(try done.summary["message"].text)
+            #expect(message.contains("First: The backup is complete"), "\(message)")
+        }
+
+        @Test func aPhoneThatStaysLockedIsNoSuccess() throws {
+            let (lab, _) = try iPhones("", ",lock=locked")
+            let run = try lab.expect(
+                23, lab.startBackup(["--capture", "media"], wait: 3).finish())
+            #expect(try savedNames(lab) == ["First"])
+            #expect(try run.summary["message"].text?.contains("Unlock the phone.") == true)
+        }
+
+        /// The one that is asked for is saved, whatever the other one says.
+        @Test func aPhoneThatIsNotMeantRefusesInVain() throws {
+            let (lab, _) = try iPhones(",trust=deny", "")
+            try lab.expect(52, lab.startBackup(["--capture", "media"]).finish())
+            let known = try lab.holdfast("phones", "--json").json.elements
+            let id = try #require(known.first { $0["name"].text == "Second" }?["id"].text)
+            try lab.expect(
+                0, lab.startBackup(["--capture", "media", "--phone", id]).finish())
+        }
+
         // MARK: Parts
 
         private func phones(_ count: Int) throws -> Lab {

@@ -10,79 +10,134 @@ struct PhoneWait {
 
     private let box: Box
     private let choice: PhoneChoice
-    private let deadline: Duration
+    private let patience: Duration
+    private var deadline: Duration
     private let events: RunEventSink
     /// Phones that were opened and are not meant, by address: not to be bothered again.
     private var others: Set<DetectedPhone> = []
-    private var done: Set<DetectedPhone> = []
+    /// The phones that were handed over or cannot be had, by address.
+    private var settled: Set<DetectedPhone> = []
     /// The phones handed over: one that was unplugged in its run comes back as another plug.
     private var finished: Set<PhoneID> = []
     private var crashes: [DetectedPhone: Int] = [:]
+    private var problems: [DetectedPhone: DeviceError] = [:]
     private var lastProblem: DeviceError?
+    /// What a phone said that may or may not be the one that is meant.
+    private var refusal: (any Error)?
     /// The sentence last told: as a person acts, a phone waits for one thing after another.
     private var told: String?
+    /// Phones that were plugged in and came to nothing, while others are wanted too.
+    private(set) var failures: [PhoneFailure] = []
 
     init(
         _ box: Box, for choice: PhoneChoice, wait: Duration, events: @escaping RunEventSink
     ) {
         self.box = box
         self.choice = choice
+        patience = wait
         deadline = box.clock.elapsed() + wait
         self.events = events
     }
 
-    /// The next phone, opened; nil when at least one was handed over and no other is there. It
-    /// throws when time runs out before the first one.
+    /// The next phone, opened; nil when no other is there. Where every phone is wanted, one that
+    /// cannot be had is among the ``failures`` and holds up none of the others. It throws when time
+    /// runs out before the first phone.
     mutating func next() async throws -> OpenedPhone? {
+        if case .any = choice {
+            // Whoever came to unlock a phone had no chance to while another one was at work.
+            if !finished.isEmpty { deadline = box.clock.elapsed() + patience }
+        } else if !finished.isEmpty {
+            return nil
+        }
         while true {
             if Task.isCancelled { throw CancellationError() }
             let found = await box.detect(events: events)
-            for (family, phone) in found where isWanted(phone) {
+            for (family, phone) in found where phone.unsuitable == nil && isAwaited(phone) {
                 if let opened = try await attempt(phone, of: family) { return opened }
             }
-            if !done.isEmpty { return nil }
+            let awaited = found.map(\.phone).filter(isAwaited)
+            if awaited.isEmpty {
+                if let refusal { throw refusal }
+                if !settled.isEmpty { return nil }
+            }
             if case .phone(let id) = choice { try refuseUnknown(id) }
-            tellWaiting(found.map(\.phone))
+            tellWaiting(awaited)
             let left = deadline - box.clock.elapsed()
-            guard left > .zero else { throw ranOut(found.map(\.phone)) }
-            await box.clock.sleep(min(Self.pollInterval, left))
+            guard left > .zero else {
+                guard !settled.isEmpty else { throw ranOut(awaited, lastProblem) }
+                failures += awaited.map { PhoneFailure($0, ranOut([$0], problems[$0])) }
+                return nil
+            }
+            await box.waitForChange(atMost: min(Self.pollInterval, left))
         }
     }
 
-    private func isWanted(_ phone: DetectedPhone) -> Bool {
-        guard phone.unsuitable == nil, !done.contains(phone), !others.contains(phone) else {
-            return false
-        }
+    private func isAwaited(_ phone: DetectedPhone) -> Bool {
+        guard !settled.contains(phone), !others.contains(phone) else { return false }
         if case .bay(let bay) = choice { return phone.bay == bay }
-        return true
+        // After its run a phone may show another face, as one that only charges.
+        return phone.unsuitable == nil || !settled.contains { $0.bay == phone.bay }
     }
 
     private mutating func attempt(
         _ phone: DetectedPhone, of family: any DeviceFamily
     ) async throws -> OpenedPhone? {
         let left = max(.zero, deadline - box.clock.elapsed())
+        let opened: OpenedPhone
         do {
-            let opened = try await box.open(phone, of: family, wait: left, events: events)
-            var isMeant = !finished.contains(opened.id)
-            if case .phone(let id) = choice, id != opened.id { isMeant = false }
-            guard isMeant else {
-                await opened.close()
-                others.insert(phone)
-                return nil
-            }
-            try await opened.requireTrust()
-            done.insert(phone)
-            finished.insert(opened.id)
-            return opened
-        } catch let error as DeviceError {
-            guard error.mayComeBack, !Task.isCancelled else { throw error }
-            if error.code == .workerEnded || error.code == .timedOut {
-                crashes[phone, default: 0] += 1
-                if crashes[phone, default: 0] >= Self.crashLimit { throw error }
-            }
-            lastProblem = error
+            opened = try await box.open(phone, of: family, wait: left, events: events)
+        } catch {
+            try note(error, of: phone, isKnown: false)
             return nil
         }
+        var isMeant = !finished.contains(opened.id)
+        if case .phone(let id) = choice, id != opened.id { isMeant = false }
+        guard isMeant else {
+            await opened.close()
+            others.insert(phone)
+            return nil
+        }
+        do {
+            try await opened.requireTrust()
+        } catch {
+            try note(error, of: phone, isKnown: true)
+            return nil
+        }
+        settled.insert(phone)
+        finished.insert(opened.id)
+        lastProblem = nil
+        told = nil
+        return opened
+    }
+
+    /// Remembers why a phone could not be opened; throws when that ends the wait. `isKnown` tells
+    /// that it said which phone it is.
+    private mutating func note(
+        _ error: any Error, of phone: DetectedPhone, isKnown: Bool
+    ) throws {
+        if let error = error as? DeviceError, mayStillCome(phone, error) {
+            lastProblem = error
+            problems[phone] = error
+            return
+        }
+        guard !Task.isCancelled else { throw error }
+        switch choice {
+        case .any:
+            settled.insert(phone)
+            failures.append(PhoneFailure(phone, error))
+        case .phone where !isKnown:
+            others.insert(phone)
+            refusal = error
+        default: throw error
+        }
+    }
+
+    /// Whether a phone that could not be opened is worth another try.
+    private mutating func mayStillCome(_ phone: DetectedPhone, _ error: DeviceError) -> Bool {
+        guard error.mayComeBack, !Task.isCancelled else { return false }
+        guard error.code == .workerEnded || error.code == .timedOut else { return true }
+        crashes[phone, default: 0] += 1
+        return crashes[phone, default: 0] < Self.crashLimit
     }
 
     /// An id that neither the box nor a plugged-in phone has is a typing error, not a wait.
@@ -94,15 +149,17 @@ struct PhoneWait {
     }
 
     private mutating func tellWaiting(_ found: [DetectedPhone]) {
-        let (code, message) = reason(found)
+        let (code, message) = reason(found, lastProblem)
         events(.progress(RunProgress(phase: .waiting)))
         guard told != message else { return }
         told = message
         events(.notice(RunNotice(code: code, message: message)))
     }
 
-    private func reason(_ found: [DetectedPhone]) -> (code: String, message: String) {
-        if let problem = lastProblem {
+    private func reason(
+        _ found: [DetectedPhone], _ problem: DeviceError?
+    ) -> (code: String, message: String) {
+        if let problem {
             let code = problem.code == .busy ? "phone_busy" : "waiting_for_user"
             return (code, "\(problem.whatHappened) \(problem.whatToDo)")
         }
@@ -116,13 +173,29 @@ struct PhoneWait {
         )
     }
 
-    private func ranOut(_ found: [DetectedPhone]) -> any Error {
+    private func ranOut(_ found: [DetectedPhone], _ problem: DeviceError?) -> any Error {
         // Nobody came, or nobody allowed it: both are a person's wait that ran out.
-        if let problem = lastProblem, problem.code != .gone, problem.code != .waitingForUser {
+        if let problem, problem.code != .gone, problem.code != .waitingForUser {
             return problem
         }
         return ApplianceError(
-            .waitingRanOut, "Waiting ran out. \(reason(found).message)",
+            .waitingRanOut, "Waiting ran out. \(reason(found, problem).message)",
             whatToDo: "Then run the backup again.")
+    }
+}
+
+/// A phone that was plugged in and could not be had.
+struct PhoneFailure {
+    let phone: DetectedPhone
+    let error: any Error
+
+    init(_ phone: DetectedPhone, _ error: any Error) {
+        self.phone = phone
+        self.error = error
+    }
+
+    /// The phone's kind and place, for it told no name.
+    var name: String {
+        (phone.family == .iphone ? "The iPhone" : "The Android phone") + " in bay \(phone.bay)"
     }
 }
