@@ -331,6 +331,53 @@ extension EndToEndTests {
                     == "none")
         }
 
+        /// How a phone's newest backup is encrypted.
+        private func encryption(_ lab: Lab) throws -> String? {
+            try lab.holdfast("key", "phone", "--phone", phoneID(lab), "--json").json["state"].text
+        }
+
+        @Test func theFirstBackupIsEncryptedWhenItsOwnerWantsIt() throws {
+            let (lab, _) = try ready()
+            let run = try lab.expect(
+                0, lab.startBackup(["--capture", "backup", "--encrypt"], wait: 60).finish())
+            #expect(run.output.contains("backup_encryption_on"))
+            #expect(!run.output.contains("backup_not_encrypted"))
+            #expect(try encryption(lab) == "opens")
+            let sheet = try lab.expect(0, lab.holdfast("key", "sheet", "--owner", lab.owner()))
+            let file = lab.state + "/owners/\(try lab.owner())/backup/\(try phoneID(lab))"
+            let kept = Child.text(file)
+            let password = try #require(kept.split(separator: "\n").first)
+            #expect(sheet.output.contains(password))
+            // The secret itself stands in nothing that a log may keep.
+            #expect(!run.output.contains(password) && !run.errors.contains(password))
+            // Once is enough.
+            let next = try lab.expect(
+                0, lab.startBackup(["--capture", "backup", "--encrypt"], wait: 60).finish())
+            #expect(!next.output.contains("backup_encryption_on"))
+            #expect(Child.text(file) == kept)
+            try lab.expectWholeAndAlike()
+        }
+
+        @Test func nobodyIsAskedWhereNobodyIs() throws {
+            let (lab, _) = try ready()
+            let run = try lab.expect(0, backUp(lab))
+            #expect(run.output.contains("backup_not_encrypted"))
+            #expect(try encryption(lab) == "none")
+        }
+
+        @Test func aPhoneThatMayNotEncryptSaysSoAndCanBeSavedWithout() throws {
+            let (lab, phone) = try ready()
+            try phone.control("backup", "fault", "error", "22", "request")
+            let run = try lab.startBackup(["--capture", "backup", "--encrypt"], wait: 60).finish()
+            #expect(run.exitCode != 0)
+            #expect(run.errors.contains("--no-encrypt"), "\(run.story)")
+            #expect(try lab.holdfast("snapshots", "--json").json.elements.isEmpty)
+            try phone.control("backup", "fault", "clear")
+            try lab.expect(
+                0, lab.startBackup(["--capture", "backup", "--no-encrypt"], wait: 60).finish())
+            #expect(try encryption(lab) == "none")
+        }
+
         // MARK: By domain and path
 
         @Test(arguments: [false, true])

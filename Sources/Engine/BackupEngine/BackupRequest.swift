@@ -46,6 +46,9 @@ package struct BackupServices: Sendable {
     package var events: RunEventSink
     /// Where the files that were read are listed for the next run; nil when nobody keeps a list.
     package var readList: (any ReadList)?
+    /// Done with a capture that the phone drives before the phone backs up; nil when there is
+    /// nothing to do. What it throws ends that capture.
+    package var prepare: (@Sendable (any PushedCapture) async throws(SaveError) -> Void)?
 
     /// Services with every part given but a list of what was read.
     package init(

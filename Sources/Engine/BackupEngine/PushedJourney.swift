@@ -38,6 +38,7 @@ struct PushedJourney {
     ) async throws(Interruption) {
         let failure: SaveError?
         do throws(SaveError) {
+            try await parts.services.prepare?(source)
             let pushed = try await source.perform(
                 .backup, over: builder, events: parts.services.events)
             result.skipped = pushed.skipped

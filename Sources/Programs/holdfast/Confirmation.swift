@@ -22,6 +22,24 @@ enum Confirmation {
         return isRight(readLine() ?? "") ? .yes : .no
     }
 
+    /// Asks a question that can be left open: no answer in `seconds` is a no, and so is an
+    /// interruption.
+    static func answersYes(_ question: String, within seconds: Int) async -> Bool {
+        Terminal.err(question)
+        Terminal.errPart("[y/N] ")
+        let clock = ContinuousClock()
+        let deadline = clock.now + .seconds(seconds)
+        while !Terminal.hasInput {
+            guard clock.now < deadline, !Task.isCancelled else {
+                Terminal.err("No answer: it stays as it is.")
+                return false
+            }
+            // A cancelled sleep ends the loop by its next look.
+            try? await Task.sleep(for: .milliseconds(100))
+        }
+        return ["y", "yes"].contains((readLine() ?? "").lowercased())
+    }
+
     /// Tells that nothing was done, and gives the exit status of that.
     static func refusal(_ answer: Answer) -> BackupCore.ExitCode {
         if case .nobody = answer {

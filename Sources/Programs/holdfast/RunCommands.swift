@@ -33,6 +33,13 @@ struct BackupCommand: BoxCommand {
     var acceptShrink = false
     @Flag(help: "Then read back what was written, on every drive; the phone may be unplugged.")
     var verify = false
+    @Flag(
+        inversion: .prefixedNo,
+        help: """
+            Have an iPhone that does not encrypt its own backups do so, with a password that the \
+            box makes and keeps; asked on a terminal before its first backup.
+            """)
+    var encrypt: Bool?
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -48,9 +55,20 @@ struct BackupCommand: BoxCommand {
         options.rereads = reread
         options.acceptsShrink = acceptShrink
         options.verifies = verify
+        options.encryption = offer(waitSeconds: wait ?? box.configuration.waitSeconds)
         let display = RunDisplay(box, isJSON: output.json)
         let summary = await box.backup(options, events: display.sink)
         return display.finish(summary)
+    }
+
+    private func offer(waitSeconds: Int) -> EncryptionOffer {
+        guard let encrypt else {
+            guard Terminal.canAsk else { return .leave }
+            return .ask { question in
+                await Confirmation.answersYes(question, within: waitSeconds)
+            }
+        }
+        return encrypt ? .turnOn : .leave
     }
 
     private func choice() throws(ApplianceError) -> PhoneChoice {

@@ -9,6 +9,13 @@ enum Terminal {
     /// Whether a person can be asked.
     static let canAsk = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1
 
+    /// Whether a line was typed, or the input is at its end: reading does not wait then.
+    static var hasInput: Bool {
+        var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+        // Sound: one local structure is lent for the call, which does not wait.
+        return unsafe poll(&input, 1, 0) > 0
+    }
+
     /// A line of data; false when it could not be written whole.
     @discardableResult
     static func out(_ line: String) -> Bool { write(line + "\n", to: STDOUT_FILENO) }

@@ -86,7 +86,7 @@ extension Box {
 }
 
 /// The tree of a job that needs none: everything in it is refused.
-private struct NoTree: SnapshotBuilder {
+struct NoTree: SnapshotBuilder {
     private static let nothing = RepositoryError(.notFound, "there is nothing here")
 
     func list(_ path: EntryPath) async throws(RepositoryError) -> [TreeNode] {

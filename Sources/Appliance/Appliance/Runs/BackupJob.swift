@@ -19,6 +19,8 @@ package struct BackupOptions: Sendable {
     package var acceptsShrink = false
     /// Reads back what was written, on every drive, once the phone is not needed any more.
     package var verifies = false
+    /// What becomes of a phone that does not encrypt the backups that it makes itself.
+    package var encryption = EncryptionOffer.leave
 
     /// A backup of the phones that are chosen.
     package init(_ choice: PhoneChoice) { self.choice = choice }
@@ -32,7 +34,7 @@ extension Box {
     ) async -> RunSummary {
         let started = clock.elapsed()
         let wait = Duration.seconds(options.waitSeconds ?? configuration.waitSeconds)
-        var parts: [RunSummary] = []
+        var parts: [(phone: String?, summary: RunSummary)] = []
         do {
             let roster = try await roster()
             _ = try roster.required()
@@ -42,13 +44,21 @@ extension Box {
                 let job = BackupJob(
                     box: self, options: options, wait: wait, roster: roster, phone: phone,
                     events: events)
-                parts.append(await job.run())
+                let name = HostileText.escaped(phone.attributes.name, limit: 80)
+                parts.append((name, await job.run()))
                 if Task.isCancelled { break }
             }
+            parts += phones.failures.map { ($0.name, RunSummary(failed: $0.error)) }
         } catch {
-            parts.append(RunSummary(failed: error))
+            parts.append((nil, RunSummary(failed: error)))
         }
-        var summary = RunSummary.joined(parts)
+        if parts.count > 1 {
+            for index in parts.indices {
+                guard let name = parts[index].phone else { continue }
+                parts[index].summary.message = "\(name): \(parts[index].summary.message)"
+            }
+        }
+        var summary = RunSummary.joined(parts.map(\.summary))
         summary.duration = clock.elapsed() - started
         return summary
     }
@@ -93,9 +103,11 @@ struct BackupJob: Sendable {
         var summary: RunSummary
         do {
             let owner = try await owner()
+            let password = try await box.newBackupPassword(
+                for: phone, of: owner, options, events: events)
             let hold = try await box.hold(
                 owner, for: .backup, on: roster, wait: wait, events: events)
-            summary = await backUp(owner, hold)
+            summary = await backUp(owner, hold, password)
             if options.verifies {
                 await phone.close()
                 await readBack(hold, owner, &summary)
@@ -161,7 +173,9 @@ struct BackupJob: Sendable {
 
     // MARK: The run
 
-    private func backUp(_ owner: OwnerID, _ hold: OwnerHold) async -> RunSummary {
+    private func backUp(
+        _ owner: OwnerID, _ hold: OwnerHold, _ password: String?
+    ) async -> RunSummary {
         let mirror = MirroredBackend(hold.copies, behind: hold.behind)
         var options = RepositoryOptions(.writing, clock: box.clock)
         options.willPublish = { Self.drop(await hold.unconfirmed(), from: mirror) }
@@ -175,7 +189,7 @@ struct BackupJob: Sendable {
             return RunSummary(failed: error)
         }
         let report = await BackupRun(
-            request(owner), services: services(hold, mirror), repository: repository
+            request(owner), services: services(hold, mirror, password), repository: repository
         ).run(phone.session)
         var outcomes = report.outcomes
         if roster.enrolled.count < 2, outcomes == [.done] { outcomes = [.notEveryDrive] }
@@ -216,7 +230,9 @@ struct BackupJob: Sendable {
         return request
     }
 
-    private func services(_ hold: OwnerHold, _ mirror: MirroredBackend) -> BackupServices {
+    private func services(
+        _ hold: OwnerHold, _ mirror: MirroredBackend, _ password: String?
+    ) -> BackupServices {
         let (box, phone, roster) = (box, phone, roster)
         var services = BackupServices(
             clock: box.clock, hash: { ContentID.sha256(of: $0) },
@@ -235,6 +251,13 @@ struct BackupJob: Sendable {
         services.readList = ReadListFile(
             box.store, owner: hold.owner, phone: phone.id, run: run, key: hold.key, log: box.log,
             events: events)
+        if let password {
+            let events = events
+            services.prepare = { capture throws(SaveError) in
+                try await box.encryptBackups(
+                    of: phone.id, hold.owner, with: password, by: capture, events: events)
+            }
+        }
         return services
     }
 
