@@ -358,6 +358,22 @@ extension EndToEndTests {
             try lab.expectWholeAndAlike()
         }
 
+        @Test(arguments: [("y\n", "opens"), ("n\n", "none"), ("\n", "none")])
+        func itsOwnerIsAskedOnATerminal(answer: String, state: String) throws {
+            let (lab, _) = try ready()
+            let typed = lab.folder + "/out/typed"
+            try Data(answer.utf8).write(to: URL(fileURLWithPath: typed))
+            let run = try Child(
+                [
+                    "/usr/bin/script", "--quiet", "--return", "--command",
+                    "\(Programs.holdfast) backup --capture backup --wait 60", "/dev/null",
+                ], variables: lab.variables, input: typed, outputIn: lab.folder + "/out"
+            ).finish()
+            #expect(run.exitCode == 0, "\(run.story)")
+            #expect(run.output.contains("[y/N]"), "\(run.story)")
+            #expect(try encryption(lab) == state)
+        }
+
         @Test func nobodyIsAskedWhereNobodyIs() throws {
             let (lab, _) = try ready()
             let run = try lab.expect(0, backUp(lab))
