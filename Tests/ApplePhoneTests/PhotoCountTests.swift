@@ -46,16 +46,94 @@ import Testing
         return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
     }
 
-    private static func count(_ bytes: [UInt8]) throws -> (photos: UInt64?, read: Int) {
-        var read = 0
-        let photos = try CloudPhotos.count { offset, count throws(DeviceError) in
-            let start = Int(clamping: offset)
-            guard start < bytes.count else { return [] }
-            let piece = bytes[start..<min(bytes.count, start + count)]
-            read += piece.count
-            return Array(piece)
+    /// A library in SQLite's WAL mode after `transactions` of 40 photos each, of which 10 are only
+    /// in iCloud, none of them in the database's own file yet.
+    private static func loggedLibrary(
+        _ transactions: Int, pageSize: Int
+    ) throws -> (database: [UInt8], log: [UInt8]) {
+        let folder = NSTemporaryDirectory() + "holdfast-log-\(UUID().uuidString.prefix(13))"
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: true)
+        // What is left in the system's temporary folder is harmless.
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let path = folder + "/Photos.sqlite"
+        var configuration = Configuration()
+        configuration.prepareDatabase { database in
+            try database.execute(sql: "PRAGMA page_size = \(pageSize)")
+            try database.execute(sql: "PRAGMA wal_autocheckpoint = 0")
         }
+        let pool = try DatabasePool(path: path, configuration: configuration)
+        try pool.write { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE ZINTERNALRESOURCE (Z_PK INTEGER PRIMARY KEY,
+                        ZDATASTORESUBTYPE INTEGER, ZLOCALAVAILABILITY INTEGER,
+                        ZRESOURCETYPE INTEGER, ZASSET INTEGER, ZFINGERPRINT VARCHAR)
+                    """)
+        }
+        try pool.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) }
+        for transaction in 0..<transactions {
+            try pool.write { database in
+                for asset in 0..<40 {
+                    try database.execute(
+                        sql: "INSERT INTO ZINTERNALRESOURCE VALUES (NULL, 1, ?, 0, ?, ?)",
+                        arguments: [
+                            asset < 10 ? -32_768 : 1, transaction * 40 + asset,
+                            String(repeating: "y", count: 100),
+                        ])
+                }
+            }
+        }
+        func content(_ path: String) throws -> [UInt8] {
+            Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+        }
+        return (try content(path), try content(path + "-wal"))
+    }
+
+    private static func count(
+        _ bytes: [UInt8], log: [UInt8] = []
+    ) throws -> (photos: UInt64?, read: Int) {
+        var read = 0
+        let photos = try CloudPhotos.count(
+            { offset, count throws(DeviceError) in
+                let start = Int(clamping: offset)
+                guard start < bytes.count else { return [] }
+                let piece = bytes[start..<min(bytes.count, start + count)]
+                read += piece.count
+                return Array(piece)
+            }, log: log)
         return (photos, read)
+    }
+
+    @Test(arguments: [512, 4096, 65_536])
+    func whatIsOnlyInTheLogCounts(pageSize: Int) throws {
+        let (database, log) = try Self.loggedLibrary(6, pageSize: pageSize)
+        #expect(!log.isEmpty)
+        #expect(try Self.count(database).photos == 0)
+        #expect(try Self.count(database, log: log).photos == 60)
+    }
+
+    /// A phone writes while it is read: the last transaction may be torn, or be from before.
+    @Test func onlyWholeTransactionsOfTheLogCount() throws {
+        let (database, log) = try Self.loggedLibrary(6, pageSize: 1024)
+        var seen: Set<UInt64> = []
+        for length in stride(from: 0, through: log.count, by: 500) {
+            let photos = try #require(
+                try Self.count(database, log: Array(log.prefix(length))).photos)
+            #expect(photos % 10 == 0 && photos <= 60)
+            seen.insert(photos)
+        }
+        #expect(seen == [0, 10, 20, 30, 40, 50])
+        var numbers = SeededNumbers(seed: 77)
+        for _ in 0..<100 {
+            var mutant = log
+            let place = Int.random(in: 0..<log.count, using: &numbers)
+            mutant[place] ^= UInt8.random(in: 1...255, using: &numbers)
+            let photos = try #require(try Self.count(database, log: mutant).photos)
+            #expect(photos % 10 == 0 && photos <= 60, "byte \(place)")
+        }
+        let other = try Self.loggedLibrary(6, pageSize: 4096).log
+        #expect(try Self.count(database, log: other).photos == 0)
     }
 
     @Test(arguments: [(7, 4096), (1000, 4096), (3000, 1024), (500, 65_536)])

@@ -201,21 +201,49 @@ extension ApplePhoneLane {
 
 extension ApplePhoneLane {
     package mutating func onlyInCloud() throws(DeviceError) -> UInt64? {
+        // The log first: what moves from it into the database meanwhile is then seen in both.
+        let log = try content(of: MediaSelection.photoLog, atMost: SQLiteLog.longest)
         let files = try files()
         let handle = try files.open(MediaSelection.photoDatabase, .read)
         // As in reading: what cannot be closed shows in the next call.
         defer { if !files.isBroken { try? files.close(handle) } }
         let alive = alive
         do {
-            return try CloudPhotos.count { offset, count throws(DeviceError) in
-                alive()
-                try files.seek(handle, to: offset)
-                return try files.read(handle, count)
-            }
+            return try CloudPhotos.count(
+                { offset, count throws(DeviceError) in
+                    alive()
+                    try files.seek(handle, to: offset)
+                    return try files.read(handle, count)
+                }, log: log)
         } catch let error as DeviceError {
             throw error
         } catch {
             return nil
         }
+    }
+
+    /// The beginning of a file; nothing when there is no such file.
+    private mutating func content(
+        of path: EntryPath, atMost most: Int
+    ) throws(DeviceError) -> [UInt8] {
+        let files = try files()
+        let handle: AFCClient.Handle
+        do {
+            handle = try files.open(path, .read)
+        } catch {
+            guard error.concernsOneEntry, !files.isBroken else { throw error }
+            return []
+        }
+        // As in reading: what cannot be closed shows in the next call.
+        defer { if !files.isBroken { try? files.close(handle) } }
+        var bytes: [UInt8] = []
+        while bytes.count < most {
+            let wanted = min(Self.readLength, most - bytes.count)
+            let piece = try files.read(handle, wanted)
+            alive()
+            bytes += piece
+            if piece.count < wanted { break }
+        }
+        return bytes
     }
 }

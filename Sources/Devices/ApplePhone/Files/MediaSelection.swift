@@ -22,6 +22,9 @@ enum MediaSelection {
 
     static let photoDatabase: EntryPath = EntryPath(["PhotoData", "Photos.sqlite"])
 
+    /// Its write-ahead log.
+    static let photoLog: EntryPath = EntryPath(["PhotoData", "Photos.sqlite-wal"])
+
     /// Whether the entry `name` of `folder` is saved.
     static func includes(_ name: EntryName, in folder: EntryPath) -> Bool {
         switch folder.names {

@@ -7,16 +7,19 @@ enum CloudPhotos {
     private static let most = 4 << 20
 
     /// The number that a photo database (`PhotoData/Photos.sqlite`) tells; nil when it is none
-    /// that is understood.
+    /// that is understood. `log` is the content of its write-ahead log, where the phone has what it
+    /// noted last.
     ///
     /// `ZINTERNALRESOURCE` has a row for each file of an asset: sub-type 1 is the original, type
     /// 0 a photo and 1 a video, and a local availability of 1 means that it is on the phone
     /// (https://github.com/ScottKjr3347/iOS_Local_PL_Photos.sqlite_Queries).
-    static func count(_ source: @escaping SQLiteTables.Source) throws -> UInt64? {
+    static func count(
+        _ source: @escaping SQLiteTables.Source, log: [UInt8] = []
+    ) throws -> UInt64? {
         var missing: Set<Int64> = []
         var here: Set<Int64> = []
         do {
-            var tables = try SQLiteTables(source)
+            var tables = try SQLiteTables(source, log: log)
             let columns = [
                 "ZASSET", "ZDATASTORESUBTYPE", "ZRESOURCETYPE", "ZLOCALAVAILABILITY",
             ]

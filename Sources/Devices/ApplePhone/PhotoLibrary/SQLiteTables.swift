@@ -7,7 +7,7 @@ import BackupCore
 /// file on the box, rather than opened by a library that runs what the file says (views, triggers,
 /// a schema). See https://www.sqlite.org/fileformat2.html, sections 1 to 2.1 (tables only).
 ///
-/// What a write-ahead log holds besides is not seen: the answer is that of the last checkpoint.
+/// What a write-ahead log holds besides is seen when the log is given.
 struct SQLiteTables {
     /// The file is no such database, or its parts do not fit together.
     struct Damaged: Error {}
@@ -23,7 +23,8 @@ struct SQLiteTables {
     private var pages: SQLitePages
     private let usable: Int
 
-    init(_ source: @escaping Source) throws {
+    /// `log` is the content of the write-ahead log beside the file.
+    init(_ source: @escaping Source, log: [UInt8] = []) throws {
         let header = try source(0, 100)
         guard header.count == 100, header.starts(with: Array("SQLite format 3\0".utf8)) else {
             throw Damaged()
@@ -36,7 +37,8 @@ struct SQLiteTables {
         // Tables in UTF-16 would need their names decoded; the phone's are in UTF-8.
         guard header[56...59].elementsEqual([0, 0, 0, 1]) else { throw Damaged() }
         usable = pageSize - Int(header[20])
-        pages = SQLitePages(source: source, pageSize: pageSize)
+        pages = SQLitePages(
+            source: source, pageSize: pageSize, log: SQLiteLog(log, pageSize: pageSize))
     }
 
     /// Calls `body` with the whole numbers of `columns` for each row of `table`, nil for what is
@@ -254,18 +256,21 @@ struct SQLitePages {
 
     let source: SQLiteTables.Source
     let pageSize: Int
+    private let log: SQLiteLog
     private var blocks: [UInt64: [UInt8]] = [:]
     /// Block numbers, the one used last at the end.
     private var order: [UInt64] = []
 
-    init(source: @escaping SQLiteTables.Source, pageSize: Int) {
+    init(source: @escaping SQLiteTables.Source, pageSize: Int, log: SQLiteLog) {
         self.source = source
         self.pageSize = pageSize
+        self.log = log
     }
 
     /// The bytes of a page; the first page has number 1.
     mutating func page(_ number: UInt32) throws -> [UInt8] {
         guard number > 0 else { throw SQLiteTables.Damaged() }
+        if let page = log.page(number) { return page }
         let offset = UInt64(number - 1) * UInt64(pageSize)
         let index = offset / UInt64(Self.blockLength)
         let block = try block(index)
