@@ -205,8 +205,8 @@ let testing: [Target] = [
     .executableTarget(
         name: "store-benchmark",
         dependencies: [
-            "BackupCore", "BackupEngine", "BlockingThread", "CSystem", "Drives", "ResticFormat",
-            "ResticRepository",
+            "Appliance", "BackupCore", "BackupEngine", "BlockingThread", "CSystem", "Drives",
+            "ResticFormat", "ResticRepository",
         ],
         path: "Tests/Benchmarks/StoreBenchmark", swiftSettings: strict),
     .executableTarget(

@@ -13,7 +13,7 @@ enum StoreBenchmark {
     static let owner = OwnerID(trusted: "benchmark")
     static let clock = SystemClock()
     private static let phone = PhoneID(trusted: "android-0000000000000000")
-    private static let password = "benchmark"
+    static let password = "benchmark"
     private static let driveOptions = DriveOptions(clock: clock)
     private static let usage = """
         store-benchmark init DRIVE…
@@ -21,6 +21,8 @@ enum StoreBenchmark {
                       | check DRIVE
                       | restore DRIVE FOLDER
                       | open DRIVE
+                      | forget DRIVE…
+                      | prune DRIVE…
                       | generate DRIVE SNAPSHOTS BLOBS
                       | levels FILE…
         """
@@ -48,6 +50,9 @@ enum StoreBenchmark {
         case ("check", 1): return try await check(arguments[0])
         case ("restore", 2): return try await restore(from: arguments[0], to: arguments[1])
         case ("open", 1): try await measureOpening(arguments[0])
+        case ("forget", 1...):
+            return try await Removal.forgetOldest(try await repositories(on: arguments))
+        case ("prune", 1...): return try await Removal.prune(try await repositories(on: arguments))
         case ("generate", 3):
             guard let snapshots = Int(arguments[1]), let blobs = Int(arguments[2]) else {
                 return usageError()
@@ -82,12 +87,16 @@ enum StoreBenchmark {
         try await Drive.open(path: path, options: driveOptions).repository(owner)
     }
 
+    private static func repositories(on paths: [String]) async throws -> [DriveBackend] {
+        var copies: [DriveBackend] = []
+        for path in paths { copies.append(try await repository(on: path)) }
+        return copies
+    }
+
     private static func open(
         _ paths: [String], for purpose: RepositoryOptions.Purpose
     ) async throws -> ResticSnapshotRepository {
-        var copies: [DriveBackend] = []
-        for path in paths { copies.append(try await repository(on: path)) }
-        let mirror = MirroredBackend(copies)
+        let mirror = MirroredBackend(try await repositories(on: paths))
         let key = try await ResticSnapshotRepository.unlock(backend: mirror, password: password)
         let start = clock.elapsed()
         let repository = try await ResticSnapshotRepository.open(
@@ -98,11 +107,12 @@ enum StoreBenchmark {
 
     private static func backUp(_ folder: String, to paths: [String]) async throws -> ExitCode {
         let repository = try await open(paths, for: .writing)
-        let run = BackupRun(
-            BackupRequest(
-                run: RunID(trusted: "run-\(clock.now().seconds)"), phone: phone, family: .android,
-                owner: owner, hostname: "benchmark"),
-            services: services, repository: repository)
+        var request = BackupRequest(
+            run: RunID(trusted: "run-\(clock.now().seconds)"), phone: phone, family: .android,
+            owner: owner, hostname: "benchmark")
+        // A folder that lost half of its files was meant to.
+        request.acceptsShrink = true
+        let run = BackupRun(request, services: services, repository: repository)
         let report = await run.run(FolderSession(folder: folder))
         await repository.close()
         say(report.messages.joined(separator: " "))
