@@ -38,7 +38,9 @@ enum TreeRules {
 
     /// Every mutant of the torture programmes stands where its line is.
     static func mutants(_ checkout: Checkout) -> [String] {
-        let list = checkout.text("Tests/Torture/Mutants/mutants.txt") ?? ""
+        let list = ["mutants", "iphone"].compactMap { name in
+            checkout.text("Tests/Torture/Mutants/\(name).txt")
+        }.joined(separator: "\n")
         return list.split(separator: "\n\n").compactMap { entry in
             let fields = Dictionary(
                 entry.split(separator: "\n").compactMap { line -> (String, String)? in
