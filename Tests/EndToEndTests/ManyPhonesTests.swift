@@ -110,6 +110,8 @@ extension EndToEndTests {
             let message = try #require(try run.summary["message"].text)
             #expect(message.contains("The iPhone in bay mux-"), "\(message)")
             #expect(message.contains("The backup is complete"), "\(message)")
+            let failed = try run.summary["runs"].elements.filter { $0["bay"].text != nil }
+            #expect(failed.count == 1 && failed.first?["exit_code"].number == 52)
         }
 
         @Test func aLockedPhoneIsWaitedForAfterTheOther() throws {

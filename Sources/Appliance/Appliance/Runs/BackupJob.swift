@@ -48,7 +48,7 @@ extension Box {
                 parts.append((name, await job.run()))
                 if Task.isCancelled { break }
             }
-            parts += phones.failures.map { ($0.name, RunSummary(failed: $0.error)) }
+            parts += phones.failures.map { ($0.name, $0.summary) }
         } catch {
             parts.append((nil, RunSummary(failed: error)))
         }

@@ -194,6 +194,16 @@ struct PhoneFailure {
         self.error = error
     }
 
+    /// The run that did not come about; its details have the bay, for programs.
+    var summary: RunSummary {
+        var summary = RunSummary(failed: error)
+        summary.details = [
+            .init("bay", .string(phone.bay.rawValue)),
+            .init("exit_code", .unsigned(UInt64(summary.exitCode.rawValue))),
+        ]
+        return summary
+    }
+
     /// The phone's kind and place, for it told no name.
     var name: String {
         (phone.family == .iphone ? "The iPhone" : "The Android phone") + " in bay \(phone.bay)"
