@@ -9,7 +9,31 @@ import Testing
 @Suite struct PresenceTests {
     /// Far more than any of it takes: a wait that nothing ended takes all of it.
     private static let limit = Duration.seconds(60)
-    private let directory = NSTemporaryDirectory() + "pr-" + UUID().uuidString.prefix(8)
+
+    /// A usbmuxd in a folder of its own.
+    private final class Daemon {
+        let mux: SimulatedUSBMux
+        private let directory: String
+
+        init(in directory: String = Daemon.folder()) throws {
+            self.directory = directory
+            mux = try SimulatedUSBMux(directory: directory)
+        }
+
+        deinit {
+            mux.stop()
+            // What is left in the system's temporary folder is harmless.
+            try? FileManager.default.removeItem(atPath: directory)
+        }
+
+        static func folder() -> String {
+            NSTemporaryDirectory() + "pr-" + UUID().uuidString.prefix(8)
+        }
+
+        func listener() -> MuxListener {
+            MuxListener(address: mux.environment["USBMUXD_SOCKET_ADDRESS"], clock: RunningClock())
+        }
+    }
 
     private func took(_ body: () async -> Void) async -> Duration {
         let start = ContinuousClock.now
@@ -18,66 +42,52 @@ import Testing
     }
 
     @Test func aPhoneThatComesOrGoesEndsTheWait() async throws {
-        let mux = try SimulatedUSBMux(directory: directory)
-        defer {
-            mux.stop()
-            // What is left in the system's temporary folder is harmless.
-            try? FileManager.default.removeItem(atPath: directory)
-        }
-        let listener = MuxListener(
-            address: mux.environment["USBMUXD_SOCKET_ADDRESS"], clock: RunningClock())
+        let daemon = try Daemon()
+        let listener = daemon.listener()
         // What usbmuxd answers to the question itself.
         await listener.change(within: .seconds(1))
         await listener.change(within: .seconds(1))
         async let coming = took { await listener.change(within: Self.limit) }
         try await Task.sleep(for: .milliseconds(300))
-        let phone = try SimulatediPhone(options: IPhoneOptions(), mux: mux)
+        let phone = try SimulatediPhone(options: IPhoneOptions(), mux: daemon.mux)
         #expect(await coming < Self.limit / 2)
         await listener.change(within: .seconds(1))
         async let going = took { await listener.change(within: Self.limit) }
         try await Task.sleep(for: .milliseconds(300))
         phone.stop()
         #expect(await going < Self.limit / 2)
+        withExtendedLifetime(daemon) {}
     }
 
     @Test func withoutAnEventTheWholeTimePasses() async throws {
-        let mux = try SimulatedUSBMux(directory: directory)
-        defer {
-            mux.stop()
-            try? FileManager.default.removeItem(atPath: directory)
-        }
-        let listener = MuxListener(
-            address: mux.environment["USBMUXD_SOCKET_ADDRESS"], clock: RunningClock())
+        let daemon = try Daemon()
+        let listener = daemon.listener()
         for _ in 0..<3 { await listener.change(within: .milliseconds(300)) }
         #expect(await took { await listener.change(within: .seconds(1)) } >= .seconds(1))
+        withExtendedLifetime(daemon) {}
     }
 
     @Test func withoutAnUsbmuxdTheWholeTimePassesAndALaterOneIsHeard() async throws {
-        let listener = MuxListener(
-            address: "UNIX:" + directory + "/usbmuxd", clock: RunningClock())
+        let folder = Daemon.folder()
+        let listener = MuxListener(address: "UNIX:" + folder + "/usbmuxd", clock: RunningClock())
         #expect(await took { await listener.change(within: .seconds(1)) } >= .seconds(1))
-        let mux = try SimulatedUSBMux(directory: directory)
+        let daemon = try Daemon(in: folder)
         // It answers the question, which is something.
         #expect(await took { await listener.change(within: Self.limit) } < Self.limit / 2)
         await listener.change(within: .milliseconds(500))
-        mux.stop()
+        daemon.mux.stop()
         // Its end is no event that a phone came by, and no busy loop either.
         #expect(await took { await listener.change(within: .seconds(1)) } >= .seconds(1))
-        try? FileManager.default.removeItem(atPath: directory)
     }
 
     @Test func aCancelledWaitEnds() async throws {
-        let mux = try SimulatedUSBMux(directory: directory)
-        defer {
-            mux.stop()
-            try? FileManager.default.removeItem(atPath: directory)
-        }
-        let listener = MuxListener(
-            address: mux.environment["USBMUXD_SOCKET_ADDRESS"], clock: RunningClock())
+        let daemon = try Daemon()
+        let listener = daemon.listener()
         for _ in 0..<2 { await listener.change(within: .milliseconds(300)) }
         let wait = Task { await took { await listener.change(within: Self.limit) } }
         try await Task.sleep(for: .milliseconds(100))
         wait.cancel()
         #expect(await wait.value < Self.limit / 2)
+        withExtendedLifetime(daemon) {}
     }
 }
