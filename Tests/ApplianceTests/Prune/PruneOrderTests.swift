@@ -81,16 +81,20 @@ import Testing
 
     @Test func aNewFileThatReadsBackWrongStopsThePrune() async throws {
         let lab = try await PruneLab.halfForgotten(seed: 13)
-        let data = lab.repository("b") + "/data/"
+        let repository = lab.repository("b")
         let wasDone = Mutex(false)
         let damaging: DriveObserver = { effect in
-            guard case .renamed(_, _, let name, _) = effect else { return }
-            let pack = String(decoding: name, as: UTF8.self)
-            let path = "\(data)\(pack.prefix(2))/\(pack)"
+            guard case .renamed(_, _, let bytes, _) = effect else { return }
+            let name = String(decoding: bytes, as: UTF8.self)
+            // How blobs were packed decides whether there is a new pack at all; an index there is.
+            let places = ["data/\(name.prefix(2))/\(name)", "index/\(name)"]
+            let path = places.map { "\(repository)/\($0)" }.first {
+                FileManager.default.fileExists(atPath: $0)
+            }
             wasDone.withLock { wasDone in
-                guard !wasDone, var bytes = FileManager.default.contents(atPath: path) else {
-                    return
-                }
+                guard !wasDone, let path,
+                    var bytes = FileManager.default.contents(atPath: path)
+                else { return }
                 bytes[bytes.count / 2] ^= 1
                 unlink(path)
                 wasDone = FileManager.default.createFile(atPath: path, contents: bytes)
