@@ -118,7 +118,10 @@ import Testing
     @Test func anotherSchemaIsAnError() async throws {
         for schema in [
             "CREATE TABLE Other (a)",
-            "CREATE VIEW Files AS SELECT 1 AS fileID",
+            "CREATE VIEW Files AS SELECT '0' AS fileID, 'D' AS domain, 'p' AS relativePath, "
+                + "1 AS flags, x'' AS file, 7 AS _rowid_",
+            "CREATE TABLE Files (fileID TEXT, domain TEXT, relativePath TEXT, flags INTEGER, "
+                + "file BLOB, _ROWID_ INTEGER)",
             Self.table + " WITHOUT ROWID",
         ] {
             await #expect(throws: RepositoryError.self, "\(schema)") {

@@ -157,7 +157,10 @@ import Testing
             """,
         ])
         #expect(
-            TreeRules.mutants(tree.checkout) == ["mutant gone: its line is not in Sources/A.swift"])
+            TreeRules.mutants(tree.checkout) == [
+                "mutant gone: its line is not in Sources/A.swift",
+                "Tests/Torture/Mutants/iphone.txt names no mutant",
+            ])
     }
 
     @Test func aCommandThatIsNoProgramIsNamed() throws {

@@ -38,22 +38,28 @@ enum TreeRules {
 
     /// Every mutant of the torture programmes stands where its line is.
     static func mutants(_ checkout: Checkout) -> [String] {
-        let list = ["mutants", "iphone"].compactMap { name in
-            checkout.text("Tests/Torture/Mutants/\(name).txt")
-        }.joined(separator: "\n")
-        return list.split(separator: "\n\n").compactMap { entry in
-            let fields = Dictionary(
-                entry.split(separator: "\n").compactMap { line -> (String, String)? in
-                    guard let colon = line.firstRange(of: ": ") else { return nil }
-                    return (
-                        String(line[..<colon.lowerBound]), String(line[colon.upperBound...])
-                    )
-                }, uniquingKeysWith: { first, _ in first })
-            guard let name = fields["name"], let file = fields["file"] else { return nil }
-            let source = (checkout.text(file) ?? "").split(separator: "\n")
-            let isThere = source.contains { fields["line"] == String($0) }
-            return isThere ? nil : "mutant \(name): its line is not in \(file)"
+        ["mutants", "iphone"].flatMap { name in
+            let path = "Tests/Torture/Mutants/\(name).txt"
+            let entries = (checkout.text(path) ?? "").split(separator: "\n\n").map(fields)
+                .filter { $0["name"] != nil }
+            guard !entries.isEmpty else { return ["\(path) names no mutant"] }
+            return entries.compactMap { mutant in
+                let file = mutant["file"] ?? ""
+                let lines = (checkout.text(file) ?? "").split(separator: "\n")
+                guard !lines.contains(where: { mutant["line"] == String($0) }) else { return nil }
+                return "mutant \(mutant["name"] ?? ""): its line is not in \(file)"
+            }
         }
+    }
+
+    /// Lines of a name, a colon and a value.
+    private static func fields(_ entry: Substring) -> [String: String] {
+        let pairs = entry.split(separator: "\n").compactMap {
+            (line: Substring) -> (String, String)? in
+            guard let colon = line.firstRange(of: ": ") else { return nil }
+            return (String(line[..<colon.lowerBound]), String(line[colon.upperBound...]))
+        }
+        return Dictionary(pairs) { first, _ in first }
     }
 
     /// The two commands that the README promises, and the third that runs both.

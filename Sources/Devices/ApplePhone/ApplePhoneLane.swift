@@ -201,8 +201,16 @@ extension ApplePhoneLane {
 
 extension ApplePhoneLane {
     package mutating func onlyInCloud() throws(DeviceError) -> UInt64? {
-        // The log first: what moves from it into the database meanwhile is then seen in both.
-        let log = try content(of: MediaSelection.photoLog, atMost: SQLiteLog.longest)
+        let log = try content(of: MediaSelection.photoLog, atMost: SQLiteLog.longest + 1)
+        // Of a log that is not seen whole, the beginning may be older than the database.
+        guard log.count <= SQLiteLog.longest else { return nil }
+        guard let count = try onlyInCloud(log) else { return nil }
+        // A log that was begun anew meanwhile is another one's than the database's that was read.
+        let head = try content(of: MediaSelection.photoLog, atMost: SQLiteLog.headerLength)
+        return head.elementsEqual(log.prefix(SQLiteLog.headerLength)) ? count : nil
+    }
+
+    private mutating func onlyInCloud(_ log: [UInt8]) throws(DeviceError) -> UInt64? {
         let files = try files()
         let handle = try files.open(MediaSelection.photoDatabase, .read)
         // As in reading: what cannot be closed shows in the next call.

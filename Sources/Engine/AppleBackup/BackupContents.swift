@@ -41,7 +41,7 @@ package struct BackupContents: Sendable {
                 try database.execute(sql: "PRAGMA cell_size_check = ON")
             }
             let database = try DatabaseQueue(path: file, configuration: configuration)
-            _ = try await database.read { try Int.fetchOne($0, sql: "SELECT 1 FROM Files LIMIT 1") }
+            guard try await database.read(hasRows) else { throw Self.unreadable }
             return BackupContents(database: database, backup: backup, classKeys: classKeys)
         } catch {
             throw Self.unreadable
@@ -50,6 +50,18 @@ package struct BackupContents: Sendable {
 
     fileprivate static var unreadable: RepositoryError {
         RepositoryError(.notFound, "The list of files in this backup cannot be read")
+    }
+
+    /// Whether Files is a table whose rows can be had by their numbers. A column of that name would
+    /// hide the numbers, and make each row a search through all of them.
+    private static func hasRows(_ database: Database) throws -> Bool {
+        let type = try String.fetchOne(
+            database, sql: "SELECT type FROM sqlite_master WHERE name = 'Files'")
+        let names = try String.fetchAll(
+            database, sql: "SELECT lower(name) FROM pragma_table_info('Files')")
+        guard type == "table", !names.contains("_rowid_") else { return false }
+        _ = try Int64.fetchOne(database, sql: "SELECT _rowid_ FROM Files LIMIT 1")
+        return true
     }
 
     private static func copyDatabase(

@@ -48,7 +48,7 @@ package struct BackupServices: Sendable {
     package var readList: (any ReadList)?
     /// Done with a capture that the phone drives before the phone backs up; nil when there is
     /// nothing to do. What it throws ends that capture.
-    package var prepare: (@Sendable (any PushedCapture) async throws(SaveError) -> Void)?
+    package var prepare: (@Sendable (PushedBeginning) async throws(SaveError) -> Void)?
 
     /// Services with every part given but a list of what was read.
     package init(
@@ -62,6 +62,22 @@ package struct BackupServices: Sendable {
         self.driveSpace = driveSpace
         self.reconnect = reconnect
         self.events = events
+    }
+}
+
+/// A capture that the phone is about to drive.
+package struct PushedBeginning: Sendable {
+    package let source: any PushedCapture
+    /// What the phone says of itself now; nil when it did not.
+    package let attributes: PhoneAttributes?
+    /// Whether there is no complete snapshot of it yet.
+    package let isFirst: Bool
+
+    /// A capture with every field given.
+    package init(source: any PushedCapture, attributes: PhoneAttributes?, isFirst: Bool) {
+        self.source = source
+        self.attributes = attributes
+        self.isFirst = isFirst
     }
 }
 

@@ -43,7 +43,8 @@ extension MediaJourney {
             }
             return try await media.onlyInCloud() ?? knownOnlyInCloud
         } catch {
-            // What is saved is whole without the number.
+            // What is saved is whole without the number; the phone's next capture needs a session.
+            await link.renew(after: error)
             return knownOnlyInCloud
         }
     }

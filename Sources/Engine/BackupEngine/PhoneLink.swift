@@ -87,6 +87,14 @@ actor PhoneLink {
         isOpen = true
     }
 
+    /// Opens another session, once, when `error` has ended this one.
+    func renew(after error: DeviceError) async {
+        await dropIfLost(error)
+        guard !isOpen else { return }
+        // Without one the run ends here, with what it has.
+        try? await reopen()
+    }
+
     /// Gives up a session that cannot be used any more.
     private func dropIfLost(_ error: DeviceError) async {
         if [.gone, .timedOut, .workerEnded].contains(error.code) { await close() }

@@ -20,7 +20,7 @@ struct PushedJourney {
                 $0.phone == parts.request.phone && $0.capture == parts.capture && !$0.isPartial
             }
             let builder = TreeSnapshotBuilder(repository: repository, parent: complete?.tree)
-            try await drive(builder, into: &result)
+            try await drive(builder, isFirst: complete == nil, into: &result)
             try stopWhenCancelled()
             try await commit(
                 builder, over: complete, newest: snapshots.map(\.time).max(), into: &result)
@@ -34,11 +34,16 @@ struct PushedJourney {
     /// Lets the phone drive. What it sent before it failed is kept for the next run, which then
     /// stores it no second time, although no snapshot has it.
     private func drive(
-        _ builder: TreeSnapshotBuilder, into result: inout CaptureResult
+        _ builder: TreeSnapshotBuilder, isFirst: Bool, into result: inout CaptureResult
     ) async throws(Interruption) {
         let failure: SaveError?
         do throws(SaveError) {
-            try await parts.services.prepare?(source)
+            if let prepare = parts.services.prepare {
+                // Why it does not tell shows again in the work itself.
+                let attributes = try? await link.session.attributes()
+                try await prepare(
+                    PushedBeginning(source: source, attributes: attributes, isFirst: isFirst))
+            }
             let pushed = try await source.perform(
                 .backup, over: builder, events: parts.services.events)
             result.skipped = pushed.skipped

@@ -32,6 +32,7 @@ enum Confirmation {
         while !Terminal.hasInput {
             guard clock.now < deadline, !Task.isCancelled else {
                 Terminal.err("No answer: it stays as it is.")
+                Terminal.forgetInput()
                 return false
             }
             // A cancelled sleep ends the loop by its next look.

@@ -46,6 +46,9 @@ struct BackupCommand: BoxCommand {
         if let wait, !(0...86_400).contains(wait) {
             throw ValidationError("--wait must be 0 to 86400 seconds.")
         }
+        guard encrypt != true || capture != .media else {
+            throw ValidationError("--encrypt is about an iPhone's own backup, not its media.")
+        }
     }
 
     func run(_ box: Box) async throws -> BackupCore.ExitCode {
@@ -55,17 +58,19 @@ struct BackupCommand: BoxCommand {
         options.rereads = reread
         options.acceptsShrink = acceptShrink
         options.verifies = verify
-        options.encryption = offer(waitSeconds: wait ?? box.configuration.waitSeconds)
         let display = RunDisplay(box, isJSON: output.json)
+        options.encryption = offer(display, wait ?? box.configuration.waitSeconds)
         let summary = await box.backup(options, events: display.sink)
         return display.finish(summary)
     }
 
-    private func offer(waitSeconds: Int) -> EncryptionOffer {
+    private func offer(_ display: RunDisplay, _ waitSeconds: Int) -> EncryptionOffer {
         guard let encrypt else {
             guard Terminal.canAsk else { return .leave }
             return .ask { question in
-                await Confirmation.answersYes(question, within: waitSeconds)
+                display.clearLine()
+                // The phone's session is open meanwhile; nobody there is a no.
+                return await Confirmation.answersYes(question, within: min(waitSeconds, 60))
             }
         }
         return encrypt ? .turnOn : .leave

@@ -39,7 +39,8 @@ final class RunDisplay: Sendable {
         }
     }
 
-    private func clearLine() {
+    /// Takes the progress line away, so that something else can stand there.
+    func clearLine() {
         let wasOpen = lineIsOpen.withLock { isOpen in
             defer { isOpen = false }
             return isOpen

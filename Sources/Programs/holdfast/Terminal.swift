@@ -16,6 +16,9 @@ enum Terminal {
         return unsafe poll(&input, 1, 0) > 0
     }
 
+    /// Drops what was typed for a question that nobody answered in time: it answers no other.
+    static func forgetInput() { tcflush(STDIN_FILENO, TCIFLUSH) }
+
     /// A line of data; false when it could not be written whole.
     @discardableResult
     static func out(_ line: String) -> Bool { write(line + "\n", to: STDOUT_FILENO) }

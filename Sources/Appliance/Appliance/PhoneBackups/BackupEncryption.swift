@@ -76,7 +76,7 @@ extension Box {
         guard backup.stored.isEncrypted else {
             return BackupEncryption(phone: phone, state: .none, snapshot: id)
         }
-        let opens = try await password(of: backup) != nil
+        let opens = try await prove(backup.stored, phone, backup.found.reading.owner)
         return BackupEncryption(phone: phone, state: opens ? .opens : .unknown, snapshot: id)
     }
 
@@ -105,6 +105,18 @@ extension Box {
             whatToDo: "Tell it with holdfast key phone --known; " + BackupEncryption.forgotten)
     }
 
+    /// Whether a kept password opens a phone's newest backup. The one that does is the one in
+    /// force, which the recovery sheet prints.
+    private func prove(
+        _ stored: StoredBackup, _ phone: PhoneID, _ owner: OwnerID
+    ) async throws -> Bool {
+        guard let password = try await password(of: stored, phone, owner) else { return false }
+        if try store.backupPasswords(of: phone, owner).first != password {
+            try store.remember(backupPassword: password, isInForce: true, of: phone, owner)
+        }
+        return true
+    }
+
     private func password(
         of stored: StoredBackup, _ phone: PhoneID, _ owner: OwnerID
     ) async throws -> String? {
@@ -130,7 +142,7 @@ extension Box {
                     + "history are not in them. Turn it on with: holdfast key phone --phone "
                     + "\(phone) --set --generate")
         }
-        guard try await password(of: stored, phone, owner) == nil else { return nil }
+        guard try await !prove(stored, phone, owner) else { return nil }
         return RunNotice(
             code: "backup_password_unknown", message: BackupEncryption.unknownSentence)
     }

@@ -14,56 +14,77 @@ package enum EncryptionOffer: Sendable {
 }
 
 extension Box {
-    private static let question =
-        "This iPhone does not encrypt its own backups: passwords, Health and call history are not "
-        + "in them then. Have it encrypt them from now on? The box makes the password, keeps it "
-        + "and prints it on the recovery sheet; the phone asks for its passcode."
-
-    /// The password that a phone's next backups are to be encrypted with, kept already, so that no
-    /// power cut can lose it; nil when nothing is to change.
-    func newBackupPassword(
-        for phone: OpenedPhone, of owner: OwnerID, _ options: BackupOptions,
-        events: RunEventSink
-    ) async throws -> String? {
-        guard phone.session.captures.contains(.backup), options.capture ?? .backup == .backup
-        else { return nil }
-        switch options.encryption {
-        case .leave: return nil
-        case .turnOn: guard try await encryptsNot(phone) else { return nil }
-        case .ask(let ask):
-            guard try await encryptsNot(phone), try await newestBackup(of: phone.id) == nil,
-                await ask(Self.question)
-            else { return nil }
-        }
-        let password = Self.randomBackupPassword()
-        try store.remember(backupPassword: password, isInForce: false, of: phone.id, owner)
-        return password
-    }
-
-    /// What the phone says now: before it trusted the box it did not tell.
-    private func encryptsNot(_ phone: OpenedPhone) async throws(DeviceError) -> Bool {
-        try await phone.session.attributes().encryptsBackups == false
-    }
-
-    /// Has a phone encrypt its backups with a password that is kept already.
-    func encryptBackups(
-        of phone: PhoneID, _ owner: OwnerID, with password: String,
-        by capture: any PushedCapture, events: @escaping RunEventSink
+    /// Has a phone encrypt its backups, if that is wanted, right before it makes one: its photos
+    /// are safe by then.
+    func offerEncryption(
+        _ offer: EncryptionOffer, of phone: OpenedPhone, _ owner: OwnerID,
+        _ beginning: PushedBeginning, events: @escaping RunEventSink
     ) async throws(SaveError) {
-        do throws(SaveError) {
-            _ = try await capture.perform(
-                .changePassword(from: nil, to: password), over: NoTree(), events: events)
+        guard let encrypts = beginning.attributes?.encryptsBackups else {
+            guard case .turnOn = offer else { return }
+            return events(
+                .notice(
+                    RunNotice(
+                        code: "backup_encryption_unknown",
+                        message: "The phone does not tell whether it encrypts its backups, so "
+                            + "that was left as it is. See with holdfast key phone --phone "
+                            + "\(phone.id) after the backup.")))
+        }
+        guard !encrypts else { return }
+        switch offer {
+        case .leave: return
+        case .turnOn: break
+        case .ask(let ask):
+            guard beginning.isFirst, await ask(Self.question(phone)) else { return }
+        }
+        guard let password = password(toSetOn: phone.id, owner, events) else { return }
+        try await encryptBackups(with: password, by: beginning.source, owner, events)
+    }
+
+    private static func question(_ phone: OpenedPhone) -> String {
+        let name = HostileText.escaped(phone.attributes.name, limit: 60)
+        return "\(name) does not encrypt its own backups: passwords, Health and call history are "
+            + "not in them then. Have it encrypt them from now on? The box makes the password, "
+            + "keeps it and prints it on the recovery sheet; the phone asks for its passcode."
+    }
+
+    /// The password to set, durable before the phone hears of it. One that is kept already is
+    /// taken again: the phone may have been asked to take it before, without an answer.
+    private func password(
+        toSetOn phone: PhoneID, _ owner: OwnerID, _ events: RunEventSink
+    ) -> String? {
+        do throws(ApplianceError) {
+            if let kept = try store.backupPasswords(of: phone, owner).first { return kept }
+            let new = Self.randomBackupPassword()
+            try store.remember(backupPassword: new, isInForce: true, of: phone, owner)
+            return new
         } catch {
             events(
                 .notice(
                     RunNotice(
                         code: "backup_encryption_failed",
-                        message: "The phone did not turn on the encryption of its backups. Run the "
-                            + "backup again; with --no-encrypt it is made without.")))
+                        message: "The backup is made without encryption, because no password can "
+                            + "be kept: \(error.explanation)")))
+            return nil
+        }
+    }
+
+    private func encryptBackups(
+        with password: String, by capture: any PushedCapture, _ owner: OwnerID,
+        _ events: @escaping RunEventSink
+    ) async throws(SaveError) {
+        do throws(SaveError) {
+            _ = try await capture.perform(
+                .changePassword(from: nil, to: password), over: NoTree(), events: events)
+        } catch {
+            if !Task.isCancelled {
+                events(
+                    .notice(
+                        RunNotice(
+                            code: "backup_encryption_failed", message: Self.unconfirmed(error))))
+            }
             throw error
         }
-        // Kept as one of the phone's passwords it is already, and tried like all of them.
-        try? store.remember(backupPassword: password, isInForce: true, of: phone, owner)
         events(
             .notice(
                 RunNotice(
@@ -71,5 +92,14 @@ extension Box {
                     message: "The phone encrypts its backups from now on. The password is kept "
                         + "here and stands on the recovery sheet: print it with holdfast key "
                         + "sheet --owner \(owner)")))
+    }
+
+    private static func unconfirmed(_ error: SaveError) -> String {
+        if case .source(let error) = error, error.mayComeBack {
+            return "The phone did not say whether it encrypts its backups now. If it does, the "
+                + "password is kept here; the next backup shows it."
+        }
+        return "The phone did not turn on the encryption of its backups. Run the backup again; "
+            + "with --no-encrypt it is made without."
     }
 }

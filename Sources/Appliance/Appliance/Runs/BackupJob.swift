@@ -35,11 +35,11 @@ extension Box {
         let started = clock.elapsed()
         let wait = Duration.seconds(options.waitSeconds ?? configuration.waitSeconds)
         var parts: [(phone: String?, summary: RunSummary)] = []
+        var phones = PhoneWait(self, for: options.choice, wait: wait, events: events)
         do {
             let roster = try await roster()
             _ = try roster.required()
             await finishPending(on: roster, events: events)
-            var phones = PhoneWait(self, for: options.choice, wait: wait, events: events)
             while let phone = try await phones.next() {
                 let job = BackupJob(
                     box: self, options: options, wait: wait, roster: roster, phone: phone,
@@ -48,10 +48,10 @@ extension Box {
                 parts.append((name, await job.run()))
                 if Task.isCancelled { break }
             }
-            parts += phones.failures.map { ($0.name, $0.summary) }
         } catch {
             parts.append((nil, RunSummary(failed: error)))
         }
+        parts += phones.failures.map { ($0.name, $0.summary) }
         if parts.count > 1 {
             for index in parts.indices {
                 guard let name = parts[index].phone else { continue }
@@ -103,11 +103,9 @@ struct BackupJob: Sendable {
         var summary: RunSummary
         do {
             let owner = try await owner()
-            let password = try await box.newBackupPassword(
-                for: phone, of: owner, options, events: events)
             let hold = try await box.hold(
                 owner, for: .backup, on: roster, wait: wait, events: events)
-            summary = await backUp(owner, hold, password)
+            summary = await backUp(owner, hold)
             if options.verifies {
                 await phone.close()
                 await readBack(hold, owner, &summary)
@@ -173,9 +171,7 @@ struct BackupJob: Sendable {
 
     // MARK: The run
 
-    private func backUp(
-        _ owner: OwnerID, _ hold: OwnerHold, _ password: String?
-    ) async -> RunSummary {
+    private func backUp(_ owner: OwnerID, _ hold: OwnerHold) async -> RunSummary {
         let mirror = MirroredBackend(hold.copies, behind: hold.behind)
         var options = RepositoryOptions(.writing, clock: box.clock)
         options.willPublish = { Self.drop(await hold.unconfirmed(), from: mirror) }
@@ -189,7 +185,7 @@ struct BackupJob: Sendable {
             return RunSummary(failed: error)
         }
         let report = await BackupRun(
-            request(owner), services: services(hold, mirror, password), repository: repository
+            request(owner), services: services(hold, mirror), repository: repository
         ).run(phone.session)
         var outcomes = report.outcomes
         if roster.enrolled.count < 2, outcomes == [.done] { outcomes = [.notEveryDrive] }
@@ -230,9 +226,7 @@ struct BackupJob: Sendable {
         return request
     }
 
-    private func services(
-        _ hold: OwnerHold, _ mirror: MirroredBackend, _ password: String?
-    ) -> BackupServices {
+    private func services(_ hold: OwnerHold, _ mirror: MirroredBackend) -> BackupServices {
         let (box, phone, roster) = (box, phone, roster)
         var services = BackupServices(
             clock: box.clock, hash: { ContentID.sha256(of: $0) },
@@ -251,12 +245,10 @@ struct BackupJob: Sendable {
         services.readList = ReadListFile(
             box.store, owner: hold.owner, phone: phone.id, run: run, key: hold.key, log: box.log,
             events: events)
-        if let password {
-            let events = events
-            services.prepare = { capture throws(SaveError) in
-                try await box.encryptBackups(
-                    of: phone.id, hold.owner, with: password, by: capture, events: events)
-            }
+        let (offer, events) = (options.encryption, events)
+        services.prepare = { beginning throws(SaveError) in
+            try await box.offerEncryption(
+                offer, of: phone, hold.owner, beginning, events: events)
         }
         return services
     }

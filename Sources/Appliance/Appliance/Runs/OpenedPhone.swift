@@ -67,8 +67,13 @@ extension Box {
         return found
     }
 
-    /// Waits until phones may have come or gone, at most `limit`.
+    /// Waits until phones may have come or gone, at most `limit` and for half a second at least: a
+    /// phone that comes and goes all the time must not keep the box busy.
     func waitForChange(atMost limit: Duration) async {
+        let pause = min(limit, .milliseconds(500))
+        await clock.sleep(pause)
+        let limit = limit - pause
+        guard limit > .zero else { return }
         guard !families.isEmpty else { return await clock.sleep(limit) }
         await withTaskGroup(of: Void.self) { group in
             for family in families {
@@ -85,6 +90,15 @@ extension Box {
         throw ApplianceError(
             .configuration, "This box does not know its set of drives.",
             whatToDo: "Run holdfast setup with the drives.")
+    }
+
+    /// The id of a phone that tells its identity without being asked; nil for any other.
+    func id(of phone: DetectedPhone) -> PhoneID? {
+        // Without a set there are no ids, which the first run that needs one tells.
+        guard case .usbmux(_, let udid) = phone.address, let set = try? requiredDriveSet() else {
+            return nil
+        }
+        return PhoneIdentity.phoneID(family: phone.family, identity: udid, set: set)
     }
 
     /// Opens a session with a detected phone. Another run of this box in the same bay is waited

@@ -20,12 +20,15 @@ struct PhoneWait {
     /// The phones handed over: one that was unplugged in its run comes back as another plug.
     private var finished: Set<PhoneID> = []
     private var crashes: [DetectedPhone: Int] = [:]
-    private var problems: [DetectedPhone: DeviceError] = [:]
-    private var lastProblem: DeviceError?
+    /// Why the phones that are plugged in could not be opened yet.
+    private var problems: [DetectedPhone: any Error] = [:]
+    /// The newest of them, also of a phone that has gone.
+    private var lastProblem: (any Error)?
     /// What a phone said that may or may not be the one that is meant.
     private var refusal: (any Error)?
-    /// The sentence last told: as a person acts, a phone waits for one thing after another.
-    private var told: String?
+    /// The sentences told last, by phone: as a person acts, a phone waits for one thing after
+    /// another.
+    private var told: [DetectedPhone?: String] = [:]
     /// Phones that were plugged in and came to nothing, while others are wanted too.
     private(set) var failures: [PhoneFailure] = []
 
@@ -64,8 +67,8 @@ struct PhoneWait {
             tellWaiting(awaited)
             let left = deadline - box.clock.elapsed()
             guard left > .zero else {
-                guard !settled.isEmpty else { throw ranOut(awaited, lastProblem) }
-                failures += awaited.map { PhoneFailure($0, ranOut([$0], problems[$0])) }
+                guard !settled.isEmpty else { throw ranOut(awaited.first) }
+                for phone in awaited { fail(phone, ranOut(phone)) }
                 return nil
             }
             await box.waitForChange(atMost: min(Self.pollInterval, left))
@@ -74,15 +77,20 @@ struct PhoneWait {
 
     private func isAwaited(_ phone: DetectedPhone) -> Bool {
         guard !settled.contains(phone), !others.contains(phone) else { return false }
-        if case .bay(let bay) = choice { return phone.bay == bay }
+        switch choice {
+        case .bay(let bay): return phone.bay == bay
+        case .phone(let id): return box.id(of: phone).map { $0 == id } ?? true
         // After its run a phone may show another face, as one that only charges.
-        return phone.unsuitable == nil || !settled.contains { $0.bay == phone.bay }
+        case .any: return phone.unsuitable == nil || !settled.contains { $0.bay == phone.bay }
+        }
     }
 
     private mutating func attempt(
         _ phone: DetectedPhone, of family: any DeviceFamily
     ) async throws -> OpenedPhone? {
-        let left = max(.zero, deadline - box.clock.elapsed())
+        // One that another run is at work with must not hold up the others.
+        let isAlone = if case .any = choice { false } else { true }
+        let left = isAlone ? max(.zero, deadline - box.clock.elapsed()) : .zero
         let opened: OpenedPhone
         do {
             opened = try await box.open(phone, of: family, wait: left, events: events)
@@ -105,8 +113,9 @@ struct PhoneWait {
         }
         settled.insert(phone)
         finished.insert(opened.id)
-        lastProblem = nil
-        told = nil
+        // It may have been plugged in anew after it refused.
+        failures.removeAll { $0.phone.bay == phone.bay }
+        (problems[phone], lastProblem, told) = (nil, nil, [:])
         return opened
     }
 
@@ -115,7 +124,7 @@ struct PhoneWait {
     private mutating func note(
         _ error: any Error, of phone: DetectedPhone, isKnown: Bool
     ) throws {
-        if let error = error as? DeviceError, mayStillCome(phone, error) {
+        if mayStillCome(phone, error) {
             lastProblem = error
             problems[phone] = error
             return
@@ -124,7 +133,7 @@ struct PhoneWait {
         switch choice {
         case .any:
             settled.insert(phone)
-            failures.append(PhoneFailure(phone, error))
+            fail(phone, error)
         case .phone where !isKnown:
             others.insert(phone)
             refusal = error
@@ -133,11 +142,26 @@ struct PhoneWait {
     }
 
     /// Whether a phone that could not be opened is worth another try.
-    private mutating func mayStillCome(_ phone: DetectedPhone, _ error: DeviceError) -> Bool {
-        guard error.mayComeBack, !Task.isCancelled else { return false }
+    private mutating func mayStillCome(_ phone: DetectedPhone, _ error: any Error) -> Bool {
+        guard !Task.isCancelled else { return false }
+        if case .any = choice, (error as? ApplianceError)?.code == .busy { return true }
+        guard let error = error as? DeviceError, error.mayComeBack else { return false }
         guard error.code == .workerEnded || error.code == .timedOut else { return true }
         crashes[phone, default: 0] += 1
         return crashes[phone, default: 0] < Self.crashLimit
+    }
+
+    /// Tells at once of a phone that cannot be had, so that its owner need not wait for the others.
+    private mutating func fail(_ phone: DetectedPhone, _ error: any Error) {
+        let failure = PhoneFailure(phone, error)
+        failures.removeAll { $0.phone.bay == phone.bay }
+        failures.append(failure)
+        problems[phone] = nil
+        events(
+            .notice(
+                RunNotice(
+                    code: "phone_failed",
+                    message: "\(failure.name): \(Outcome(error).explanation)")))
     }
 
     /// An id that neither the box nor a plugged-in phone has is a typing error, not a wait.
@@ -148,24 +172,30 @@ struct PhoneWait {
             whatToDo: "Run holdfast phones to see which there are.")
     }
 
-    private mutating func tellWaiting(_ found: [DetectedPhone]) {
-        let (code, message) = reason(found, lastProblem)
+    /// Tells what each phone waits for, when that is new.
+    private mutating func tellWaiting(_ awaited: [DetectedPhone]) {
         events(.progress(RunProgress(phase: .waiting)))
-        guard told != message else { return }
-        told = message
-        events(.notice(RunNotice(code: code, message: message)))
+        let phones: [DetectedPhone?] = awaited.isEmpty ? [nil] : awaited
+        for phone in phones {
+            let (code, message) = reason(phone)
+            guard told[phone] != message else { continue }
+            told[phone] = message
+            let isOneOfSeveral = awaited.count > 1 || !settled.isEmpty
+            let name = phone.flatMap { isOneOfSeveral ? $0.kindAndBay + ": " : nil } ?? ""
+            events(.notice(RunNotice(code: code, message: name + message)))
+        }
     }
 
-    private func reason(
-        _ found: [DetectedPhone], _ problem: DeviceError?
-    ) -> (code: String, message: String) {
-        if let problem {
+    private func reason(_ phone: DetectedPhone?) -> (code: String, message: String) {
+        switch phone.map({ problems[$0] }) ?? lastProblem {
+        case let problem as DeviceError:
             let code = problem.code == .busy ? "phone_busy" : "waiting_for_user"
             return (code, "\(problem.whatHappened) \(problem.whatToDo)")
+        case is ApplianceError:
+            return ("waiting_for_run", "Another run is at work with this phone; waiting for it.")
+        default: break
         }
-        if let unsuitable = found.compactMap(\.unsuitable).first {
-            return ("phone_unsuitable", "\(unsuitable).")
-        }
+        if let unsuitable = phone?.unsuitable { return ("phone_unsuitable", "\(unsuitable).") }
         return (
             "waiting_for_phone",
             "No phone is plugged in. Plug it in and unlock it; on an Android phone choose File "
@@ -173,13 +203,18 @@ struct PhoneWait {
         )
     }
 
-    private func ranOut(_ found: [DetectedPhone], _ problem: DeviceError?) -> any Error {
+    private func ranOut(_ phone: DetectedPhone?) -> any Error {
+        let problem =
+            phone.flatMap { problems[$0] } ?? (phone?.unsuitable == nil ? lastProblem : nil)
         // Nobody came, or nobody allowed it: both are a person's wait that ran out.
-        if let problem, problem.code != .gone, problem.code != .waitingForUser {
+        if let problem = problem as? DeviceError, problem.code != .gone,
+            problem.code != .waitingForUser
+        {
             return problem
         }
+        if let problem = problem as? ApplianceError { return problem }
         return ApplianceError(
-            .waitingRanOut, "Waiting ran out. \(reason(found, problem).message)",
+            .waitingRanOut, "Waiting ran out. \(reason(phone).message)",
             whatToDo: "Then run the backup again.")
     }
 }
@@ -197,15 +232,17 @@ struct PhoneFailure {
     /// The run that did not come about; its details have the bay, for programs.
     var summary: RunSummary {
         var summary = RunSummary(failed: error)
-        summary.details = [
-            .init("bay", .string(phone.bay.rawValue)),
-            .init("exit_code", .unsigned(UInt64(summary.exitCode.rawValue))),
-        ]
+        summary.details = [.init("bay", .string(phone.bay.rawValue))]
         return summary
     }
 
     /// The phone's kind and place, for it told no name.
-    var name: String {
-        (phone.family == .iphone ? "The iPhone" : "The Android phone") + " in bay \(phone.bay)"
+    var name: String { phone.kindAndBay }
+}
+
+extension DetectedPhone {
+    /// What to call a phone that told no name.
+    fileprivate var kindAndBay: String {
+        (family == .iphone ? "The iPhone" : "The Android phone") + " in bay \(bay)"
     }
 }

@@ -41,7 +41,15 @@ extension RunSummary {
             result.duration += part.duration
             result.copies = merged(result.copies, part.copies)
         }
-        result.details = [.init("runs", .array(parts.map { .object($0.details) }))]
+        result.details = [
+            .init(
+                "runs",
+                .array(
+                    parts.map { part in
+                        let code = JSONValue.unsigned(UInt64(part.exitCode.rawValue))
+                        return .object(part.details + [.init("exit_code", code)])
+                    }))
+        ]
         return result
     }
 

@@ -5,9 +5,9 @@
 /// what is torn or left over from before is passed over, as SQLite does
 /// (https://www.sqlite.org/fileformat2.html, section 4).
 struct SQLiteLog {
-    /// Of a longer log this much is looked at: its transactions so far.
+    /// A longer log is not looked at.
     static let longest = 32 << 20
-    private static let headerLength = 32
+    static let headerLength = 32
     private static let frameHeaderLength = 24
 
     private let bytes: [UInt8]

@@ -22,6 +22,8 @@ struct SQLiteTables {
 
     private var pages: SQLitePages
     private let usable: Int
+    /// Cells may overlap, so that a small file can have more rows than anybody waits for.
+    private var rowsLeft = 32 << 20
 
     /// `log` is the content of the write-ahead log beside the file.
     init(_ source: @escaping Source, log: [UInt8] = []) throws {
@@ -97,6 +99,8 @@ struct SQLiteTables {
             guard isLeaf || page[start] == 0x05 else { throw Damaged() }
             let cells = try Self.cells(page, start: start, headerLength: isLeaf ? 8 : 12)
             if isLeaf {
+                rowsLeft -= cells.count
+                guard rowsLeft >= 0 else { throw Damaged() }
                 for cell in cells { try leaf(page, cell, body) }
             } else {
                 let children = try cells.map { try Self.unsigned32(page, $0) }
@@ -119,10 +123,11 @@ struct SQLiteTables {
         var payload = Array(page[position..<(position + local)])
         if local < total {
             var next = try Self.unsigned32(page, position + local)
-            while next != 0, payload.count < min(total, Self.longestRow) {
+            let wanted = min(total, Self.longestRow)
+            while next != 0, payload.count < wanted {
                 let overflow = try pages.page(next)
                 next = try Self.unsigned32(overflow, 0)
-                payload += overflow[4..<min(usable, 4 + total - payload.count)]
+                payload += overflow[4..<min(usable, 4 + wanted - payload.count)]
             }
         }
         try body(row, payload)
@@ -251,6 +256,8 @@ struct SQLiteTables {
 struct SQLitePages {
     /// Pages that are read of one file at most, however it is made.
     static let most = 1 << 20
+    /// Bytes of pages that are looked at: chains of pages can be walked again and again.
+    private var bytesLeft: UInt64 = 4 << 30
     private static let blockLength = 256 << 10
     private static let blocksKept = 32
 
@@ -269,7 +276,8 @@ struct SQLitePages {
 
     /// The bytes of a page; the first page has number 1.
     mutating func page(_ number: UInt32) throws -> [UInt8] {
-        guard number > 0 else { throw SQLiteTables.Damaged() }
+        guard number > 0, bytesLeft >= UInt64(pageSize) else { throw SQLiteTables.Damaged() }
+        bytesLeft -= UInt64(pageSize)
         if let page = log.page(number) { return page }
         let offset = UInt64(number - 1) * UInt64(pageSize)
         let index = offset / UInt64(Self.blockLength)
