@@ -124,6 +124,59 @@ import Testing
         #expect(try await files(builder) == ["/a/b/1": "1", "/a/b/2": "2"])
     }
 
+    @Test func entriesOfEveryKindStayAsTheyWerePut() async throws {
+        var numbers = SeededNumbers(seed: 5)
+        let ids = (0..<3).compactMap { _ in ContentID(bytes: numbers.bytes(32)) }
+        let early = Timestamp(seconds: -86_401, nanoseconds: 999_999_999)
+        let longest = EntryName(bytes: Array(repeating: 0xC3, count: 255))
+        let plain = TreeNode.file("plain", modified: early, byteCount: .max, content: ids)
+        var nodes: [TreeNode] = [plain, .file(longest, modified: .zero, byteCount: 0, content: [])]
+        nodes.append(.directory("folder", modified: early, subtree: ids[0]))
+        nodes.append(.directory("unread", modified: .zero, subtree: nil))
+        nodes.append(plain)
+        nodes[nodes.count - 1].name = "executable"
+        nodes[nodes.count - 1].mode = 0o755
+        for (name, kind) in [
+            ("link", TreeNode.Kind.symbolicLink(target: [0x2F, 0xFF])), ("pipe", .other("fifo")),
+        ] {
+            nodes.append(
+                TreeNode(
+                    name: EntryName(name), kind: kind, modified: early, mode: 0o600,
+                    byteCount: 0, content: [], subtree: nil))
+        }
+        let builder = TreeSnapshotBuilder(repository: repository)
+        for node in nodes { try await builder.keep(node, at: EntryPath(["x", node.name])) }
+        for node in nodes {
+            #expect(try await builder.stat(EntryPath(["x", node.name])) == node)
+        }
+        let sorted = nodes.sorted { $0.name < $1.name }
+        #expect(try await builder.list(EntryPath(["x"])) == sorted)
+        try await builder.finishDirectory(EntryPath(["x"]))
+        #expect(try await builder.list(EntryPath(["x"])) == sorted)
+    }
+
+    @Test func oneKindOfEntryTakesThePlaceOfAnother() async throws {
+        let builder = TreeSnapshotBuilder(repository: repository, parent: try await parent())
+        // A file, a folder that is open, a link, nothing and a file again, in each other's place.
+        try await put("file", "a", builder)
+        #expect(try await builder.stat(EntryPath(text: "a"))?.kind == .file)
+        try await builder.remove(EntryPath(text: "a"))
+        try await put("within", "a/x", builder)
+        #expect(try await builder.list(.root).map(\.name) == ["5", "a", "b"])
+        #expect(try await builder.list(EntryPath(text: "a")).map(\.name) == ["x"])
+        let link = TreeNode(
+            name: "a", kind: .symbolicLink(target: [1]), modified: .zero, mode: nil,
+            byteCount: 0, content: [], subtree: nil)
+        try await builder.keep(link, at: EntryPath(text: "a"))
+        #expect(try await builder.stat(EntryPath(text: "a")) == link)
+        try await builder.remove(EntryPath(text: "a"))
+        #expect(try await builder.list(.root).map(\.name) == ["5", "b"])
+        try await put("last", "a", builder)
+        // A name that no tree has is not there, and hides nothing.
+        try await builder.remove(EntryPath([EntryName(String(repeating: "n", count: 300))]))
+        #expect(try await files(builder) == ["/a": "last", "/b/4": "b/4", "/5": "5"])
+    }
+
     @Test(arguments: 1...15 as ClosedRange<UInt64>)
     func anySequenceOfCallsGivesWhatAPlainModelGives(seed: UInt64) async throws {
         var numbers = SeededNumbers(seed: seed)

@@ -7,9 +7,7 @@ final class BuilderFolder {
     /// What stands under a name instead of what `base` has.
     enum Change {
         case removed
-        /// Boxed: a folder's dictionary then holds a pointer per entry, and its free places cost
-        /// little. A phone's backup has 200,000 of these.
-        indirect case node(TreeNode)
+        case node(TreeNode)
         case open(BuilderFolder)
     }
 
@@ -17,7 +15,7 @@ final class BuilderFolder {
     var mode: UInt32?
     /// The tree the folder started from or was last stored as.
     var base: ContentID?
-    var changes: [EntryName: Change] = [:]
+    var changes = FolderChanges()
 
     /// A new, empty folder.
     init() { modified = .zero }

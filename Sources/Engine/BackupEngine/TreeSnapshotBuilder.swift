@@ -202,15 +202,9 @@ extension TreeSnapshotBuilder {
     private func entries(of folder: BuilderFolder) async throws(RepositoryError) -> [TreeNode] {
         var nodes: [TreeNode] = []
         if let base = folder.base {
-            nodes = try await loaded(base).nodes.filter { folder.changes[$0.name] == nil }
+            nodes = try await loaded(base).nodes.filter { !folder.changes.contains($0.name) }
         }
-        for (name, change) in folder.changes {
-            switch change {
-            case .removed: break
-            case .node(let node): nodes.append(node)
-            case .open(let child): nodes.append(child.node(name, subtree: nil))
-            }
-        }
+        nodes += folder.changes.nodes
         return nodes.sorted { $0.name < $1.name }
     }
 
@@ -226,15 +220,14 @@ extension TreeSnapshotBuilder {
     }
 
     private func store(_ folder: BuilderFolder) async throws(RepositoryError) -> ContentID {
-        for name in folder.changes.keys.sorted() {
-            guard case .open(let child)? = folder.changes[name] else { continue }
+        for (name, child) in folder.changes.openFolders {
             let subtree = try await store(child)
             folder.changes[name] = .node(child.node(name, subtree: subtree))
         }
         if folder.changes.isEmpty, let base = folder.base { return base }
         let id = try await repository.save(tree: try await entries(of: folder))
         folder.base = id
-        folder.changes = [:]
+        folder.changes = FolderChanges()
         return id
     }
 
