@@ -6,6 +6,7 @@ iphone_files=4000
 iphone_bytes=2000000000
 iphone_links=(40 200 none)
 many_files=200000
+million_files=1000000
 many_bytes=1000000000
 
 start_iphone() {
@@ -62,12 +63,17 @@ iphone_run() {
     done
 }
 
-# A phone of very many files, for the memory that it takes; once is enough.
+# Phones of very many files, for the memory that they take; once is enough.
 iphone_many() {
-    start_iphone "$many_files" "$many_bytes" none
-    iphone_ours iphone-many
+    memory_of "$many_files" iphone-many
+    memory_of "$million_files" iphone-million
+}
+
+memory_of() {
+    start_iphone "$1" "$many_bytes" none
+    iphone_ours "$2"
     iphone_use
-    iphone_ours iphone-many-next
+    iphone_ours "$2-next"
     end_iphone
 }
 
@@ -79,4 +85,6 @@ judge_iphone() {
     done
     judge iphone_many_peak_mb "$(megabytes iphone-many 4)"
     judge iphone_many_next_peak_mb "$(megabytes iphone-many-next 4)"
+    judge iphone_million_peak_mb "$(megabytes iphone-million 4)"
+    judge iphone_million_next_peak_mb "$(megabytes iphone-million-next 4)"
 }
