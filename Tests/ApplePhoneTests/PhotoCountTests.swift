@@ -158,6 +158,29 @@ import Testing
         #expect(SQLiteTables.columnNames("CREATE") == [])
     }
 
+    /// A row that announces the largest length there is, on a chain of pages that leads to itself.
+    @Test func aRowWithoutEndIsReadSoFar() throws {
+        let pageSize = 1024
+        var bytes = try Self.library(1, pageSize: pageSize)
+        let root = try #require(
+            stride(from: pageSize, to: bytes.count, by: pageSize).last { bytes[$0] == 0x0D })
+        // SQLite's file format, section 1.6: what of a row lies in its own page.
+        let least = (pageSize - 12) * 32 / 255 - 23
+        let fitting = least + (Int.max - least) % (pageSize - 4)
+        let local = fitting <= pageSize - 35 ? fitting : least
+        let length: [UInt8] = [0xBF] + Array(repeating: 0xFF, count: 8)
+        var page = Array(repeating: UInt8(0), count: pageSize)
+        page.replaceSubrange(0..<8, with: [0x0D, 0, 0, 0, 1, 0, 20, 0])
+        page.replaceSubrange(8..<10, with: [0, 20])
+        page.replaceSubrange(20..<30, with: length + [1])
+        let own = UInt32(root / pageSize + 1)
+        page.replaceSubrange(
+            30 + local..<34 + local,
+            with: (0..<4).map { UInt8(truncatingIfNeeded: own >> (24 - 8 * $0)) })
+        bytes.replaceSubrange(root..<root + pageSize, with: page)
+        #expect(try Self.count(bytes).photos == 0)
+    }
+
     @Test func damagedDatabasesNeverTrap() throws {
         let seed = UInt64.random(in: 1...UInt64.max)
         print("photo databases: seed \(seed)")

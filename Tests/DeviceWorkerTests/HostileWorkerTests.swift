@@ -9,7 +9,9 @@ import Testing
     static func frame(_ kind: FrameKind, _ request: UInt32, _ body: [UInt8] = []) -> [UInt8] {
         FrameHeader.encode(kind: kind, request: request, bodyLength: body.count) + body
     }
-    static let greeting = frame(.hello, 0, [2, 0]) + frame(.ready, 0)
+    private static let hello = frame(
+        .hello, 0, [UInt8(WireFormat.version & 0xFF), UInt8(WireFormat.version >> 8)])
+    static let greeting = hello + frame(.ready, 0)
 
     static func session(
         sending bytes: [UInt8], mode: String = "raw"
@@ -25,8 +27,8 @@ import Testing
 
     @Test(arguments: [
         frame(.hello, 0, [1, 0]), frame(.hello, 0), frame(.ready, 0),
-        frame(.hello, 0, [2, 0]) + frame(.storages, 0), [UInt8](repeating: 0xAA, count: 64),
-        frame(.hello, 0, [2, 0]) + frame(.ready, 5),
+        hello + frame(.storages, 0), [UInt8](repeating: 0xAA, count: 64),
+        hello + frame(.ready, 5),
     ])
     func wrongGreetingIsRefused(bytes: [UInt8]) async {
         let error = await deviceError { try await Self.session(sending: bytes) }
