@@ -312,6 +312,22 @@ extension EndToEndTests {
             #expect(sheet.output.contains(Self.password))
         }
 
+        /// A change that was cut short leaves two passwords, of which the phone has the later one.
+        @Test func theSheetHasThePasswordThatOpensTheNewestBackup() throws {
+            let (lab, _) = try ready(["--backup-password", Self.password])
+            try lab.expect(0, backUp(lab))
+            let owner = try lab.owner()
+            let folder = lab.state + "/owners/\(owner)/backup"
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: true)
+            try Data("never-taken\n\(Self.password)\n".utf8).write(
+                to: URL(fileURLWithPath: folder + "/" + phoneID(lab)))
+            try lab.expect(0, backUp(lab))
+            let sheet = try lab.expect(0, lab.holdfast("key", "sheet", "--owner", owner))
+            #expect(sheet.output.contains(Self.password))
+            #expect(!sheet.output.contains("never-taken"))
+        }
+
         @Test func aPasswordSetHereIsKeptAndOpensTheNextBackup() throws {
             let (lab, _) = try ready()
             try lab.expect(0, backUp(lab))

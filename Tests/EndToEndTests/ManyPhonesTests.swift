@@ -82,6 +82,22 @@ extension EndToEndTests {
 
         // MARK: One run for all
 
+        @Test func aPhoneThatAnotherRunHasHoldsUpNoOther() throws {
+            let lab = try phones(2)
+            try lab.phones[0].control("set", "bandwidth", "0.2")
+            let busy = try lab.startBackup(["--phone", "1-1"])
+            #expect(lab.phones[0].hasRead(200_000))
+            let all = try lab.startBackup(wait: 120)
+            try #require(eventually { (try? savedNames(lab)) == ["Phone 2"] })
+            #expect(busy.isRunning && all.isRunning)
+            #expect(eventually { all.outputSoFar.contains("waiting_for_run") })
+            try lab.phones[0].control("set", "bandwidth", "1000")
+            try lab.expect(0, busy.finish())
+            try lab.expect(0, all.finish())
+            #expect(try savedNames(lab) == ["Phone 1", "Phone 2"])
+            try expectWhole(lab)
+        }
+
         /// Two iPhones that are told apart by name, each with `options` of its own.
         private func iPhones(_ first: String, _ second: String) throws -> (Lab, IPhone) {
             let lab = try Lab()
