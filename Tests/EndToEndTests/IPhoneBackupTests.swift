@@ -374,7 +374,7 @@ extension EndToEndTests {
             try lab.expectWholeAndAlike()
         }
 
-        @Test(arguments: [("y\n", "opens"), ("n\n", "none"), ("\n", "none")])
+        @Test(arguments: [("y\n", "opens"), ("\n", "none")])
         func itsOwnerIsAskedOnATerminal(answer: String, state: String) throws {
             let (lab, _) = try ready()
             let typed = lab.folder + "/out/typed"

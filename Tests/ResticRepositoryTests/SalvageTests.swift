@@ -121,6 +121,21 @@ private enum Rot: CaseIterable {
         ContentID.sha256(of: filled.files[file] ?? [])
     }
 
+    /// What a rescue replaces is moved aside next: a power cut then must not take both.
+    @Test func whatIsRescuedIsDurableAndItsPacksBeforeTheirIndex() async throws {
+        let filled = try await fill(seed: 9)
+        _ = try damage(blob(of: "IMG_1_0.jpg", filled), on: [0], filled.key)
+        _ = try damage(blob(of: "IMG_1_1.jpg", filled), on: [1], filled.key)
+        let before = backend.indexesWritten.all
+        let report = try await heal(filled.key)
+        #expect(!report.rebuiltPacks.isEmpty)
+        let indexes = backend.indexesWritten
+        #expect(indexes.all > before && indexes.tooEarly == 0)
+        let log = backend.state.withLock { $0.log }
+        let lastWrite = try #require(log.lastIndex { $0.hasPrefix("write") })
+        #expect(log[lastWrite...].contains("flush"))
+    }
+
     @Test func packBadOnBothCopiesIsRebuiltFromTheGoodBlobsOfBoth() async throws {
         let filled = try await fill(seed: 1)
         let first = try damage(blob(of: "IMG_1_0.jpg", filled), on: [0], filled.key)

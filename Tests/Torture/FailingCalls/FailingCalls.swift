@@ -7,7 +7,7 @@ extension Programme {
     static let failingCalls = Programme(
         name: "failing-calls",
         summary: "any system call on a drive fails, once or from then on, on one drive or both",
-        trials: 2000, slice: 70
+        trials: 2000, slice: 50
     ) { options in
         await FailingCalls(options).run()
     }

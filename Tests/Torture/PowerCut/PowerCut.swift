@@ -5,7 +5,7 @@ extension Programme {
     static let powerCut = Programme(
         name: "power-cut",
         summary: "the power goes at any system call; un-synced bytes and names may be lost or torn",
-        trials: 2000, slice: 70
+        trials: 2000, slice: 50
     ) { options in
         await PowerCut(options).run()
     }

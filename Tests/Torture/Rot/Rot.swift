@@ -5,7 +5,7 @@ extension Programme {
     static let rot = Programme(
         name: "rot",
         summary: "files of every kind rot on one drive or all, are found, named and healed",
-        trials: 2000, slice: 60
+        trials: 2000, slice: 45
     ) { options in
         let folder = options.ownFolder("rot")
         defer { TrialFiles.remove(folder) }
