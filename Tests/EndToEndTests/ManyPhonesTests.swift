@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import SimulatedPhones
 import Testing
 
 extension EndToEndTests {
@@ -150,14 +151,16 @@ extension EndToEndTests {
             #expect(try run.summary["message"].text?.contains("Unlock the phone.") == true)
         }
 
-        /// The one that is asked for is saved, whatever the other one says.
-        @Test func aPhoneThatIsNotMeantRefusesInVain() throws {
-            let (lab, _) = try iPhones(",trust=deny", "")
+        /// The one that is asked for is saved, and the other one is not spoken to.
+        @Test func aPhoneThatIsNotMeantIsLeftAlone() throws {
+            let (lab, phone) = try iPhones(",trust=deny", "")
             try lab.expect(52, lab.startBackup(["--capture", "media"]).finish())
             let known = try lab.holdfast("phones", "--json").json.elements
             let id = try #require(known.first { $0["name"].text == "Second" }?["id"].text)
+            try phone.control(bay: 1, "reset-counters")
             try lab.expect(
                 0, lab.startBackup(["--capture", "media", "--phone", id]).finish())
+            #expect(try phone.status.counters.bytesReceived.values.allSatisfy { $0 == 0 })
         }
 
         // MARK: Parts
